@@ -1,0 +1,1 @@
+"""The conversation: from a mention on a network to one reply."""

@@ -1,0 +1,1 @@
+"""What a judge of photos is, and how one is made."""

@@ -1,0 +1,66 @@
+"""The judge's description of itself, kept as JSON in its .onnx file's metadata under `card`."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Score = Annotated[float, Field(ge=0, le=1)]
+
+METADATA_KEY = "card"
+
+
+class Label(BaseModel):
+    """One class the judge tells apart, and what a photo of that class is worth."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(min_length=1)]
+    value: Score
+
+
+class Card(BaseModel):
+    """All that a server needs to know about a judge, and all that a person should know about it.
+
+    A photo's score is Σ p·value over the labels, so that two labels (0 and 1) give the probability
+    of the second, and three (0, ½, 1) a score in between.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(min_length=1)]
+    version: Annotated[str, Field(min_length=1)]
+    description: str
+    labels: Annotated[tuple[Label, ...], Field(min_length=2)]
+    """In the order of the columns of `probabilities`, from worst to best."""
+    input_size: Annotated[int, Field(ge=16, le=2048)]
+    """Side of the square the judge expects, in pixels."""
+    reference: tuple[Score, ...] = ()
+    """Scores of the validation photos as ascending quantiles, evenly spaced; empty when unknown."""
+    reference_name: str = ""
+    """What those validation photos are, as it reads after "better than 83 % of": "drawn portraits"."""
+    caution: Annotated[str, Field(max_length=120)] = ""
+    """One sentence that every reply carries, for a judge that must not be taken at its word."""
+    training: str
+    metrics: dict[str, float] = {}
+    licence: str
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        values = [label.value for label in self.labels]
+        if values != sorted(values):
+            raise ValueError(f"labels must go from worst to best, their values are {values}")
+        if list(self.reference) != sorted(self.reference):
+            raise ValueError("reference must be ascending")
+        if self.reference and not self.reference_name:
+            raise ValueError("reference_name must say what the reference photos are")
+        return self
+
+    def percentile(self, score: float) -> float | None:
+        """Share of the reference photos that score lower, 0-1, ties counted half; None without a reference."""
+        if not self.reference:
+            return None
+        below, up_to = bisect_left(self.reference, score), bisect_right(self.reference, score)
+        return (below + up_to) / 2 / len(self.reference)

@@ -1,0 +1,123 @@
+"""A judge: one .onnx file, loaded once, that turns squares of pixels into opinions.
+
+The file is the whole contract. Input `photos`: uint8 (n, S, S, 3) RGB. Outputs: `probabilities` float32
+(n, K), whose rows sum to 1, and `embedding` float32 (n, D); `heat` float32 (n, h, w) when the
+architecture gives it cheaply. Cast, mean and standard deviation, layout and softmax are inside the graph.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from model.card import METADATA_KEY, Card
+from model.pixels import Pixels
+
+DEFAULT_FILE = Path(__file__).with_name("default.onnx")
+
+Floats = NDArray[np.float32]
+
+
+class JudgeRefused(Exception):
+    """A file that is no judge, with the reason and what to do in one sentence."""
+
+
+@dataclass(frozen=True)
+class Opinions:
+    """What a judge thinks of n photos."""
+
+    scores: Floats
+    """(n,), 0 worst to 1 best."""
+    probabilities: Floats
+    """(n, K), one column a label."""
+    embedding: Floats
+    """(n, D), the penultimate features."""
+
+
+class Judge:
+    """One loaded model file. Safe to call from several threads.
+
+    Args:
+        file: The .onnx file.
+        threads: Threads of one call; by default as many as this process may use cores.
+
+    Raises:
+        JudgeRefused: The file is missing, or its card or graph breaks the contract.
+    """
+
+    def __init__(self, file: Path = DEFAULT_FILE, *, threads: int | None = None) -> None:
+        self._session = _load(file, threads or _cores())
+        self.card = _read_card(file, self._session)
+        _check_graph(file, self._session, self.card)
+        self._check_output(file)
+
+    def __call__(self, photos: Pixels) -> Opinions:
+        """Judge photos of shape (n, S, S, 3), S being `card.input_size`."""
+        probabilities, embedding = self._session.run(["probabilities", "embedding"], {"photos": photos})
+        values = np.array([label.value for label in self.card.labels], dtype=np.float32)  # (K,)
+        return Opinions((probabilities @ values).clip(0, 1), probabilities, embedding)
+
+    def label(self, probabilities: Floats) -> str:
+        """Name of the likeliest label of one photo's probabilities, shape (K,)."""
+        return self.card.labels[int(probabilities.argmax())].name
+
+    def _check_output(self, file: Path) -> None:
+        # Also warms the session up: the first call pays for ONNX Runtime's memory planning.
+        side = self.card.input_size
+        probabilities = self(np.full((1, side, side, 3), 127, dtype=np.uint8)).probabilities
+        if probabilities.shape != (1, len(self.card.labels)) or not np.allclose(probabilities.sum(), 1, atol=1e-3):
+            raise JudgeRefused(
+                f"{file}: a grey photo's probabilities are {probabilities.tolist()}, "
+                f"expected {len(self.card.labels)} that sum to 1; export the model again with a softmax inside"
+            )
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _load(file: Path, threads: int) -> ort.InferenceSession:
+    if not file.is_file():
+        raise JudgeRefused(f"{file}: no such file; name a judge's .onnx file")
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # Spinning threads burn a whole core while the bot waits for the next mention.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return ort.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+    # ONNX Runtime's errors share no base class but Exception.
+    except Exception as error:
+        raise JudgeRefused(f"{file}: no ONNX file that can be loaded ({error})") from error
+
+
+def _read_card(file: Path, session: ort.InferenceSession) -> Card:
+    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    if text is None:
+        raise JudgeRefused(f"{file}: its metadata holds no {METADATA_KEY!r}; export it with `model/training`")
+    try:
+        return Card.model_validate_json(text)
+    except ValidationError as error:
+        raise JudgeRefused(f"{file}: its card is wrong: {error}") from error
+
+
+def _check_graph(file: Path, session: ort.InferenceSession, card: Card) -> None:
+    inputs = [(tensor.name, tensor.type, list(tensor.shape[1:])) for tensor in session.get_inputs()]
+    side = card.input_size
+    expected = [("photos", "tensor(uint8)", [side, side, 3])]
+    if inputs != expected:
+        raise JudgeRefused(f"{file}: the inputs are {inputs}, expected {expected}")
+    if isinstance(session.get_inputs()[0].shape[0], int):
+        raise JudgeRefused(f"{file}: the batch size is fixed; export it with a dynamic first dimension")
+    outputs = {tensor.name for tensor in session.get_outputs()}
+    if missing := {"probabilities", "embedding"} - outputs:
+        raise JudgeRefused(f"{file}: outputs are {sorted(outputs)}, {sorted(missing)} missing")

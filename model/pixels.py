@@ -1,0 +1,96 @@
+"""A photo's bytes → the upright square that a judge looks at: one definition for training and serving."""
+
+from __future__ import annotations
+
+import warnings
+from io import BytesIO
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+Pixels = NDArray[np.uint8]
+
+FORMATS = ("JPEG", "PNG", "GIF", "WEBP")
+MAX_MEGAPIXELS = 40
+
+Fault = Literal["empty", "not_a_photo", "damaged", "too_many_pixels"]
+
+
+class PhotoRejected(Exception):
+    """A photo that cannot be judged, with the reason as a word (`fault`) and as a sentence."""
+
+    def __init__(self, fault: Fault, message: str) -> None:
+        super().__init__(message)
+        self.fault = fault
+
+
+def squish(photo: bytes, *, side: int, max_megapixels: int = MAX_MEGAPIXELS) -> Pixels:
+    """Decode one photo into the square the judge expects; the aspect ratio is given up on purpose.
+
+    The first @deepselfie did the same: a non-square photo is squeezed, so that all of it is judged.
+    Transparency is laid over white; of an animation the first frame counts.
+
+    Args:
+        photo: An encoded JPEG, PNG, GIF or WebP file.
+        side: Side of the returned square, in pixels.
+        max_megapixels: Larger photos are refused before they are decoded.
+
+    Returns:
+        RGB values 0-255, uint8, shape (side, side, 3), upright.
+
+    Raises:
+        PhotoRejected: The photo is too large, damaged, or no photo at all.
+    """
+    if not photo:
+        raise PhotoRejected("empty", "photo is empty (0 bytes); send it again")
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns about its own pixel limit and about odd metadata; the limit here is ours.
+            warnings.simplefilter("ignore")
+            return _decode(photo, side, max_megapixels)
+    except PhotoRejected:
+        raise
+    # Damaged files make Pillow raise SyntaxError, ValueError, TypeError and struct.error
+    # besides OSError, so this one boundary catches Exception.
+    except Exception as error:
+        raise PhotoRejected("damaged", f"photo is damaged or cut off: {error}") from error
+
+
+def _decode(photo: bytes, side: int, max_megapixels: int) -> Pixels:
+    try:
+        image = Image.open(BytesIO(photo), formats=FORMATS)
+    except Image.UnidentifiedImageError:
+        raise PhotoRejected("not_a_photo", f"file is none of {', '.join(FORMATS)}") from None
+    except Image.DecompressionBombError as error:
+        raise PhotoRejected("too_many_pixels", f"photo is far over {max_megapixels} MP: {error}") from None
+    width, height = image.size
+    if width * height > max_megapixels * 1_000_000:
+        raise PhotoRejected(
+            "too_many_pixels",
+            f"photo is {width}x{height} ({width * height / 1e6:.0f} MP), limit is {max_megapixels} MP; "
+            "raise WORKER_MAX_MEGAPIXELS to accept it",
+        )
+    # libjpeg scales by 1/2, 1/4 or 1/8 while it decodes, down to twice the target at the least:
+    # a 3 MP photo in 20 ms instead of 46.
+    image.draft("RGB", (2 * side, 2 * side))
+    upright = ImageOps.exif_transpose(_to_rgb(image).resize((side, side), Image.Resampling.BICUBIC, reducing_gap=3.0))
+    return np.asarray(upright)
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB":
+        return image
+    if image.mode.startswith(("I", "F")):
+        # 16 bits a sample: Pillow clips instead of scaling when it converts.
+        levels = np.asarray(image).astype(np.float32)
+        image_8_bit = Image.fromarray((levels / 257).clip(0, 255).astype(np.uint8))
+        image_8_bit.info = image.info
+        return image_8_bit.convert("RGB")
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        rgb = Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+        rgb.info = image.info
+        return rgb
+    return image.convert("RGB")

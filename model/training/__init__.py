@@ -1,0 +1,1 @@
+"""From photos to a judge's .onnx file. Needs the [train] extra."""

@@ -1,0 +1,1 @@
+"""Looks at photos: downloads, decodes and judges them."""
