@@ -59,7 +59,7 @@ class Card(BaseModel):
         return self
 
     def percentile(self, score: float) -> float | None:
-        """Share of the reference photos that score lower, 0-1, ties counted half; None without a reference."""
+        """Share of the reference photos that score lower, 0-1, ties half; None without a reference."""
         if not self.reference:
             return None
         below, up_to = bisect_left(self.reference, score), bisect_right(self.reference, score)

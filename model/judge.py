@@ -71,7 +71,8 @@ class Judge:
         # Also warms the session up: the first call pays for ONNX Runtime's memory planning.
         side = self.card.input_size
         probabilities = self(np.full((1, side, side, 3), 127, dtype=np.uint8)).probabilities
-        if probabilities.shape != (1, len(self.card.labels)) or not np.allclose(probabilities.sum(), 1, atol=1e-3):
+        expected = (1, len(self.card.labels))
+        if probabilities.shape != expected or not np.allclose(probabilities.sum(), 1, atol=1e-3):
             raise JudgeRefused(
                 f"{file}: a grey photo's probabilities are {probabilities.tolist()}, "
                 f"expected {len(self.card.labels)} that sum to 1; export the model again with a softmax inside"

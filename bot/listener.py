@@ -1,0 +1,131 @@
+"""Network → ledger → queue: writes every mention down, then has its photos looked at.
+
+The stream is only speed. The poller, from a cursor that survives restarts, is what finds every mention.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from datetime import UTC, datetime, timedelta
+
+from redis import Redis, RedisError
+
+from bot.ledger import Ledger
+from bot.logs import Log
+from bot.messages import Mention
+from bot.networks.base import Network, NetworkError
+from bot.queues import PHOTOS, enqueue
+from bot.settings import ListenerSettings
+
+LOG = Log(__name__)
+
+FIRST_PAUSE_SECONDS = 1
+LONGEST_PAUSE_SECONDS = 300
+STABLE_SECONDS = 60
+
+
+class Listener:
+    """Watches one network until told to stop."""
+
+    def __init__(self, network: Network, redis: Redis, settings: ListenerSettings) -> None:
+        self._network = network
+        self._redis = redis
+        self._ledger = Ledger(redis)
+        self._poll_seconds = settings.poll_seconds
+        self._catch_up = timedelta(minutes=settings.catch_up_minutes)
+        self._stop = threading.Event()
+        self._poll_now = threading.Event()
+
+    def run(self) -> None:
+        """Listen until `stop` is called.
+
+        Raises:
+            NetworkError: The network refuses us for good, which nobody but the operator can mend.
+        """
+        # A daemon: a stream blocks in its socket, and what it was about to deliver the next poll finds.
+        threading.Thread(target=self._stream, name="stream", daemon=True).start()
+        failures = 0
+        while not self._stop.is_set():
+            pause = self._poll_seconds
+            try:
+                self._poll()
+                failures = 0
+            except (NetworkError, RedisError) as error:
+                if _permanent(error):
+                    raise
+                failures += 1
+                pause = _asked_for(error) or max(pause, _pause(failures))
+                LOG.warning("poll failed", error=str(error), failures=failures, pause=pause)
+            self._poll_now.wait(pause)
+            self._poll_now.clear()
+
+    def stop(self) -> None:
+        """Make `run` return soon. Safe to call from a signal handler."""
+        self._stop.set()
+        self._poll_now.set()
+
+    def _poll(self) -> None:
+        cursor = self._ledger.cursor(self._network.name)
+        more = True
+        while more and not self._stop.is_set():
+            page = self._network.mentions_after(cursor)
+            for mention in page.mentions:
+                self._take(mention)
+            if page.cursor and page.cursor != cursor:
+                self._ledger.set_cursor(self._network.name, page.cursor)
+            cursor, more = page.cursor, page.more
+
+    def _stream(self) -> None:
+        failures = 0
+        while not self._stop.is_set():
+            started = datetime.now(UTC)
+            try:
+                self._network.watch(self._take, self._connected)
+                LOG.warning("stream ended", network=self._network.name)
+            except (NetworkError, RedisError) as error:
+                LOG.warning("stream failed", network=self._network.name, error=str(error))
+                if _permanent(error):
+                    return
+            stable = datetime.now(UTC) - started > timedelta(seconds=STABLE_SECONDS)
+            failures = 1 if stable else failures + 1
+            # Also after a clean close: a server that closes at once must not be hammered.
+            self._stop.wait(_pause(failures))
+
+    def _connected(self) -> None:
+        LOG.info("stream open", network=self._network.name)
+        # What happened while the stream was down, only a poll can tell.
+        self._poll_now.set()
+
+    def _take(self, mention: Mention) -> None:
+        skip = self._reason_to_skip(mention)
+        if not self._ledger.ingest(mention, skip=skip):
+            return
+        if skip:
+            LOG.info("skipped", key=mention.key, reason=skip)
+            return
+        enqueue(self._redis, PHOTOS, mention.key)
+        age = (datetime.now(UTC) - mention.created_at).total_seconds()
+        LOG.info("heard", key=mention.key, photos=len(mention.photos), age=age)
+
+    def _reason_to_skip(self, mention: Mention) -> str:
+        if mention.author_is_bot:
+            return "author is a bot"
+        if mention.answers_bot and not mention.photos:
+            return "small talk"
+        if datetime.now(UTC) - mention.created_at > self._catch_up:
+            return "too old"
+        return ""
+
+
+def _permanent(error: NetworkError | RedisError) -> bool:
+    return isinstance(error, NetworkError) and error.permanent
+
+
+def _asked_for(error: NetworkError | RedisError) -> float | None:
+    return error.retry_after if isinstance(error, NetworkError) else None
+
+
+def _pause(failures: int) -> float:
+    """Full jitter: thousands of clients that lost one server must not come back in step."""
+    return random.uniform(0, min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**failures))  # noqa: S311

@@ -1,0 +1,123 @@
+"""What crosses a queue or the ledger: frozen, validated, JSON on the wire."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Score = Annotated[float, Field(ge=0, le=1)]
+Visibility = Literal["public", "unlisted", "private", "direct"]
+
+Reason = Literal[
+    # the file
+    "empty",
+    "not_a_photo",
+    "damaged",
+    "too_many_pixels",
+    "too_many_bytes",
+    # the link
+    "bad_link",
+    "not_found",
+    "server_error",
+    "unreachable",
+    "forbidden_address",
+    "too_slow",
+    "no_picture",
+    # the attachment
+    "video",
+    "audio",
+    # us
+    "our_fault",
+]
+
+
+class Message(BaseModel):
+    """Base of all messages: immutable, and an unknown field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Photo(Message):
+    """One thing in a mention that may be looked at."""
+
+    medium: Literal["image", "video", "audio", "link"]
+    url: str | None
+    """What to download: the image, a video's preview frame, a link; None where there is nothing to see."""
+
+
+class Mention(Message):
+    """One post that mentions the bot, whatever network it came from."""
+
+    network: str
+    id: str
+    """The post's id: an opaque string, unique within its network."""
+    author: str
+    """The author's handle, as one writes it after an @."""
+    created_at: datetime
+    visibility: Visibility = "public"
+    warning: str = ""
+    """The content warning the post stands behind; empty for none."""
+    language: str | None = None
+    author_is_bot: bool = False
+    answers_bot: bool = False
+    """The post is a reply to one of the bot's own."""
+    photos: tuple[Photo, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The mention's name in the ledger, the queues and the logs."""
+        return f"{self.network}:{self.id}"
+
+
+class Judged(Message):
+    """One photo's score."""
+
+    kind: Literal["judged"] = "judged"
+    score: Score
+    label: str
+    percentile: Score | None = None
+    """Share of the judge's reference photos that score lower; None if the judge has no reference."""
+    from_video: bool = False
+    """What was judged is a video's preview picture."""
+
+
+class Declined(Message):
+    """Why one photo has no score."""
+
+    kind: Literal["declined"] = "declined"
+    reason: Reason
+    value: float | None = None
+    """The measured quantity, where one is over a limit: megapixels, megabytes, an HTTP status."""
+    limit: float | None = None
+
+
+Opinion = Annotated[Judged | Declined, Field(discriminator="kind")]
+
+
+class Verdict(Message):
+    """What the judge thinks of a mention's photos, in the mention's order; no opinions if it had no photo."""
+
+    opinions: tuple[Opinion, ...]
+    judge: str
+    """Name and version of the model file, for the record."""
+    reference_name: str = ""
+    """What the percentiles compare with: "better than 83 % of <reference_name>"."""
+    caution: str = ""
+    """A sentence about the judge that the reply has to carry."""
+
+    @property
+    def best(self) -> Judged | None:
+        """The best photo's opinion; None if none was judged."""
+        judged = [opinion for opinion in self.opinions if isinstance(opinion, Judged)]
+        return max(judged, key=lambda opinion: opinion.score, default=None)
+
+
+class Reply(Message):
+    """What the bot says back."""
+
+    text: str
+    visibility: Visibility
+    warning: str = ""
+    language: str = "en"

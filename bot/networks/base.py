@@ -1,0 +1,63 @@
+"""What the bot asks of a network.
+
+NetworkError        a call failed: `permanent` says whether trying again can help
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from bot.messages import Mention, Reply
+
+
+class NetworkError(Exception):
+    """A network refused or did not answer.
+
+    Args:
+        message: What was asked, what came back, what to do.
+        permanent: The same call will fail again: a bad token, a deleted post.
+        retry_after: Seconds the network asks us to wait, if it said so.
+    """
+
+    def __init__(self, message: str, *, permanent: bool, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.permanent = permanent
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some mentions, oldest first, and the place in the network's list from which to read on."""
+
+    mentions: tuple[Mention, ...]
+    cursor: str | None
+    more: bool
+    """There are younger mentions than these."""
+
+
+@dataclass(frozen=True)
+class Posted:
+    """A reply as it stands in the network."""
+
+    id: str
+    url: str
+
+
+class Network(Protocol):
+    """One account on one network. Every call raises NetworkError and nothing else."""
+
+    name: str
+
+    def mentions_after(self, cursor: str | None) -> Page:
+        """The mentions next after the cursor; the latest ones for no cursor."""
+
+    def watch(self, deliver: Callable[[Mention], None], connected: Callable[[], None]) -> None:
+        """Deliver mentions as they happen, until the network ends the stream. A stream may lose some."""
+
+    def room(self, mention: Mention) -> int:
+        """Characters that a reply to this mention may have."""
+
+    def reply(self, mention: Mention, reply: Reply) -> Posted:
+        """Post the reply. Repeated, it posts nothing new on networks that keep idempotency keys."""

@@ -1,0 +1,185 @@
+"""Mastodon, and every server that speaks its API.
+
+REST goes through Mastodon.py; the stream is a WebSocket of our own, because that library's streaming turns
+read timeouts into TypeError and reconnects without a pause.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Self
+
+import mastodon as mastodon_py
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.sync.client import connect as connect_websocket
+
+from bot.logs import Log
+from bot.messages import Mention, Reply, Visibility
+from bot.networks.base import NetworkError, Page, Posted
+from bot.networks.mastodon_wire import Event, Notification, mention_from, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LOG = Log(__name__)
+
+# GoToSocial answers 418 to an empty User-Agent.
+USER_AGENT = "deepselfie (a bot that judges photos)"
+TIMEOUT_SECONDS = 10
+PAGE_SIZE = 40
+DEFAULT_MAX_CHARACTERS = 500
+
+# The cursor stays this far behind, so that every look re-reads the last minute: a notification may
+# appear after one with a higher id. The ledger knows which ones it has seen.
+OVERLAP = timedelta(seconds=60)
+
+PING_SECONDS = 20
+MAX_EVENT_BYTES = 1 << 20
+
+# Never wider than the mention, and never on the public timelines: those are for people.
+REPLY_VISIBILITY: dict[Visibility, Visibility] = {
+    "public": "unlisted",
+    "unlisted": "unlisted",
+    "private": "direct",
+    "direct": "direct",
+}
+
+
+class Mastodon:
+    """The bot's account on one Mastodon server."""
+
+    name = "mastodon"
+
+    def __init__(self, client: mastodon_py.Mastodon, account_id: str, instance: dict[str, Any]) -> None:
+        self._client = client
+        self._account_id = account_id
+        configuration = instance.get("configuration") or {}
+        statuses = configuration.get("statuses") or {}
+        self._max_characters = int(statuses.get("max_characters") or DEFAULT_MAX_CHARACTERS)
+        self._streaming = (configuration.get("urls") or {}).get("streaming") or ""
+
+    @classmethod
+    def connect(cls, url: str, token: str) -> Self:
+        """Log in.
+
+        Raises:
+            NetworkError: The server cannot be reached, or does not accept the token.
+        """
+        client = mastodon_py.Mastodon(
+            api_base_url=url.rstrip("/"),
+            access_token=token,
+            ratelimit_method="throw",
+            request_timeout=TIMEOUT_SECONDS,
+            user_agent=USER_AGENT,
+        )
+        with _errors(client, f"logging in at {url}"):
+            account = client.account_verify_credentials()
+        try:
+            instance: dict[str, Any] = client.instance_v2()
+        except mastodon_py.MastodonError as error:
+            LOG.warning("instance unknown, using Mastodon's defaults", error=str(error))
+            instance = {}
+        LOG.info("logged in", network=cls.name, account=account["acct"], server=url)
+        return cls(client, str(account["id"]), instance)
+
+    def mentions_after(self, cursor: str | None) -> Page:
+        """The mentions next after the cursor, oldest first; the latest ones for no cursor."""
+        with _errors(self._client, "reading notifications"):
+            found = self._client.notifications(types=["mention"], min_id=cursor, limit=PAGE_SIZE)
+        notifications = [n for entry in reversed(found) if (n := parse(Notification, entry))]
+        settled = datetime.now(UTC) - OVERLAP
+        full = len(found) == PAGE_SIZE and cursor is not None
+        passed = [n.id for n in notifications if full or n.created_at < settled]
+        mentions = tuple(m for n in notifications if (m := mention_from(n, self._account_id)))
+        return Page(mentions, passed[-1] if passed else cursor, more=full and bool(passed))
+
+    def watch(self, deliver: Callable[[Mention], None], connected: Callable[[], None]) -> None:
+        """Deliver mentions as they happen, until the server ends the stream."""
+        if not self._streaming:
+            raise NetworkError("this server offers no streaming; mentions are polled", permanent=True)
+        url = f"{self._streaming}/api/v1/streaming?stream=user:notification"
+        headers = {"Authorization": f"Bearer {self._client.access_token}"}
+        with (
+            _stream_errors(),
+            connect_websocket(
+                url,
+                additional_headers=headers,
+                user_agent_header=USER_AGENT,
+                open_timeout=TIMEOUT_SECONDS,
+                ping_interval=PING_SECONDS,
+                ping_timeout=PING_SECONDS,
+                max_size=MAX_EVENT_BYTES,
+            ) as socket,
+        ):
+            connected()
+            for text in socket:
+                if mention := self._mention_in(text):
+                    deliver(mention)
+
+    def room(self, mention: Mention) -> int:
+        """Characters that a reply to this mention may have."""
+        return self._max_characters - len(_address(mention)) - len(mention.warning)
+
+    def reply(self, mention: Mention, reply: Reply) -> Posted:
+        """Post the reply; a repeated call posts nothing new on a server that keeps idempotency keys."""
+        with _errors(self._client, f"replying to {mention.key}"):
+            status = self._client.status_post(
+                _address(mention) + reply.text,
+                in_reply_to_id=mention.id,
+                visibility=REPLY_VISIBILITY[mention.visibility],
+                spoiler_text=reply.warning or None,
+                language=reply.language,
+                idempotency_key=f"deepselfie-{mention.key}",
+            )
+        return Posted(str(status["id"]), str(status["url"] or status["uri"]))
+
+    def _mention_in(self, text: str | bytes) -> Mention | None:
+        event = parse(Event, text)
+        if event is None or event.event != "notification":
+            return None
+        notification = parse(Notification, event.payload)
+        return mention_from(notification, self._account_id) if notification else None
+
+
+def _address(mention: Mention) -> str:
+    return f"@{mention.author} "
+
+
+@contextmanager
+def _errors(client: mastodon_py.Mastodon, doing: str) -> Iterator[None]:
+    """Turn Mastodon.py's errors into ours."""
+    try:
+        yield
+    except mastodon_py.MastodonUnauthorizedError as error:
+        message = (
+            f"{doing}: the server does not accept the token ({_words(error)}); set a valid MASTODON_TOKEN"
+        )
+        raise NetworkError(message, permanent=True) from None
+    except mastodon_py.MastodonRatelimitError:
+        wait = max(1.0, (client.ratelimit_reset or 0) - time.time())
+        raise NetworkError(
+            f"{doing}: rate limited for {wait:.0f} s", permanent=False, retry_after=wait
+        ) from None
+    except (mastodon_py.MastodonNetworkError, mastodon_py.MastodonServerError) as error:
+        raise NetworkError(f"{doing}: {_words(error)}", permanent=False) from None
+    except mastodon_py.MastodonError as error:
+        raise NetworkError(f"{doing}: {_words(error)}", permanent=True) from None
+
+
+def _words(error: Exception) -> str:
+    return " ".join(str(part) for part in error.args if part)
+
+
+@contextmanager
+def _stream_errors() -> Iterator[None]:
+    try:
+        yield
+    except InvalidStatus as error:
+        status = error.response.status_code
+        message = f"the stream answered {status}"
+        raise NetworkError(message, permanent=status in {401, 403}) from None
+    except (ConnectionClosed, WebSocketException, OSError) as error:
+        raise NetworkError(f"the stream broke: {error}", permanent=False) from None

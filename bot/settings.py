@@ -1,0 +1,100 @@
+"""Settings from the environment; a secret NAME may also come from the file that NAME_FILE names.
+
+Every field's alias is its variable's name. README.md documents each one, and a test proves it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the message says which, its value and what to do."""
+
+
+class Settings(BaseModel):
+    """Base of every process's settings."""
+
+    model_config = ConfigDict(frozen=True)
+
+    redis_url: SecretStr = Field(
+        SecretStr("redis://localhost:6379/0"),
+        alias="REDIS_URL",
+        description="where Redis or Valkey listens, with its password if it has one",
+    )
+    log_format: Literal["text", "json"] = Field(
+        "text", alias="LOG_FORMAT", description="one log line an event, for people (text) or programs (json)"
+    )
+
+
+class NetworkSettings(Settings):
+    """How to reach the network that the bot lives on."""
+
+    mastodon_url: AnyHttpUrl = Field(
+        alias="MASTODON_URL", description="the bot's server, https://example.social"
+    )
+    mastodon_token: SecretStr = Field(
+        alias="MASTODON_TOKEN",
+        description="the bot account's access token (Preferences → Development → New application, "
+        "scopes read and write:statuses)",
+    )
+
+
+class ListenerSettings(NetworkSettings):
+    """What only the listener needs."""
+
+    poll_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
+        20,
+        alias="BOT_POLL_SECONDS",
+        description="seconds between two looks for mentions that the stream did not deliver",
+    )
+    catch_up_minutes: Annotated[float, Field(gt=0)] = Field(
+        60,
+        alias="BOT_CATCH_UP_MINUTES",
+        description="after a pause, mentions older than this many minutes are skipped, not answered late",
+    )
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def load(kind: type[S], environment: Mapping[str, str]) -> S:
+    """Read one process's settings.
+
+    Raises:
+        SettingsError: A variable is missing, malformed, or names a file that cannot be read.
+    """
+    values = {}
+    for field in kind.model_fields.values():
+        name = str(field.alias)
+        if (value := _value(name, environment)) is not None:
+            values[name] = value
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise SettingsError("; ".join(_sentence(kind, values, dict(e)) for e in error.errors())) from None
+
+
+def _value(name: str, environment: Mapping[str, str]) -> str | None:
+    """An empty variable counts as not set: that is what `NAME=` in an .env file means."""
+    if file := environment.get(f"{name}_FILE"):
+        try:
+            return Path(file).read_text().strip()
+        except OSError as error:
+            raise SettingsError(
+                f"{name}_FILE names {file}, which cannot be read ({error.strerror})"
+            ) from None
+    return environment.get(name) or None
+
+
+def _sentence(kind: type[Settings], values: Mapping[str, str], error: Mapping[str, object]) -> str:
+    name = str(error["loc"][0])  # type: ignore[index]
+    field = next(field for field in kind.model_fields.values() if field.alias == name)
+    if error["type"] == "missing":
+        return f"{name} is not set; set it, or {name}_FILE, to {field.description}"
+    shown = "" if field.annotation is SecretStr else f" is {values[name]!r}, which is wrong"
+    return f"{name}{shown}: {error['msg']}; it is {field.description}"

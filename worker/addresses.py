@@ -1,0 +1,54 @@
+"""Which internet addresses a stranger's link may lead to: public ones, and nothing of the operator's own."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address
+
+# IANA's special-purpose registries, and one cloud's metadata address (168.63.129.16). `ipaddress.is_global`
+# is not used: on Python 3.11 it lets NAT64 and 6to4 through, which lead back to IPv4 addresses.
+_IPV4_NOT_PUBLIC = [
+    IPv4Network(block)
+    for block in (
+        "0.0.0.0/8",
+        "10.0.0.0/8",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "168.63.129.16/32",
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.0.0.0/24",
+        "192.0.2.0/24",
+        "192.31.196.0/24",
+        "192.52.193.0/24",
+        "192.88.99.0/24",
+        "192.168.0.0/16",
+        "192.175.48.0/24",
+        "198.18.0.0/15",
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        "224.0.0.0/4",
+        "240.0.0.0/4",
+    )
+]
+_IPV6_PUBLIC = IPv6Network("2000::/3")
+_IPV6_NOT_PUBLIC = [
+    IPv6Network(block)
+    for block in ("2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20")
+]
+
+
+def is_public(address: str) -> bool:
+    """Whether a resolved address belongs to the public internet.
+
+    Raises:
+        ValueError: It is no IP address.
+    """
+    parsed = ip_address(address)
+    if isinstance(parsed, IPv4Address):
+        return not any(parsed in block for block in _IPV4_NOT_PUBLIC)
+    # A scope ("fe80::1%eth0") names an interface of this machine.
+    return (
+        parsed.scope_id is None
+        and parsed in _IPV6_PUBLIC
+        and not any(parsed in block for block in _IPV6_NOT_PUBLIC)
+    )

@@ -1,0 +1,33 @@
+"""`deepselfie work`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+
+def work(arguments: Sequence[str]) -> int:
+    """Run a worker."""
+    argparse.ArgumentParser(
+        prog="deepselfie work",
+        description="Judge the photos of mentions, with a model that is loaded once. "
+        "It needs REDIS_URL; WORKER_MODEL names another judge than the one that comes along.",
+    ).parse_args(arguments)
+    from bot import logs, queues
+    from bot.settings import SettingsError, load
+    from model.judge import JudgeRefused
+    from worker.judge import worker
+    from worker.settings import WorkerSettings
+
+    try:
+        settings = load(WorkerSettings, os.environ)
+        logs.setup(settings.log_format)
+        redis = queues.connect(settings.redis_url.get_secret_value())
+        worker()
+        queues.serve(redis, queues.PHOTOS)
+    except (SettingsError, queues.RedisUnavailable, JudgeRefused) as error:
+        print(f"deepselfie: {error}", file=sys.stderr)
+        return 1
+    return 0

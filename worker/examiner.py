@@ -1,0 +1,80 @@
+"""A mention's photos → a verdict: download, decode, judge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from bot.messages import Declined, Judged, Mention, Photo, Verdict
+from model.judge import Judge
+from model.pixels import PhotoRejected, Pixels, squish
+from worker.download import Downloader, DownloadFailed
+
+
+class Examiner:
+    """A loaded judge, and what it takes to put a mention's photos before it."""
+
+    def __init__(self, judge: Judge, downloader: Downloader, *, max_megapixels: int) -> None:
+        self._judge = judge
+        self._downloader = downloader
+        self._max_megapixels = max_megapixels
+
+    def examine(self, mention: Mention) -> Verdict:
+        """Look at all photos of a mention; they are judged as one batch."""
+        looks = self._look(mention.photos)
+        judged = iter(self._opinions([look for look in looks if isinstance(look, np.ndarray)]))
+        opinions = []
+        for photo, look in zip(mention.photos, looks, strict=True):
+            opinion = look if isinstance(look, Declined) else next(judged)
+            if isinstance(opinion, Judged) and photo.medium == "video":
+                opinion = opinion.model_copy(update={"from_video": True})
+            opinions.append(opinion)
+        return self._verdict(*opinions)
+
+    def apology(self) -> Verdict:
+        """The verdict for a mention that something of ours went wrong with."""
+        return self._verdict(Declined(reason="our_fault"))
+
+    def _verdict(self, *opinions: Judged | Declined) -> Verdict:
+        card = self._judge.card
+        return Verdict(
+            opinions=opinions,
+            judge=f"{card.name} {card.version}",
+            reference_name=card.reference_name,
+            caution=card.caution,
+        )
+
+    def _look(self, photos: Sequence[Photo]) -> list[Pixels | Declined]:
+        files = iter(self._downloader.photos([photo.url for photo in photos if photo.url]))
+        return [self._decode(next(files)) if photo.url else _unseen(photo) for photo in photos]
+
+    def _decode(self, file: bytes | DownloadFailed) -> Pixels | Declined:
+        if isinstance(file, DownloadFailed):
+            return Declined(reason=file.fault, value=file.value, limit=file.limit)
+        try:
+            return squish(file, side=self._judge.card.input_size, max_megapixels=self._max_megapixels)
+        except PhotoRejected as rejected:
+            limit = self._max_megapixels if rejected.megapixels else None
+            return Declined(reason=rejected.fault, value=rejected.megapixels, limit=limit)
+
+    def _opinions(self, pixels: Sequence[Pixels]) -> list[Judged]:
+        if not pixels:
+            return []
+        opinions = self._judge(np.stack(pixels))
+        return [
+            Judged(
+                score=float(score),
+                label=self._judge.label(probabilities),
+                percentile=self._judge.card.percentile(float(score)),
+            )
+            for score, probabilities in zip(opinions.scores, opinions.probabilities, strict=True)
+        ]
+
+
+def _unseen(photo: Photo) -> Declined:
+    match photo.medium:
+        case "video" | "audio":
+            return Declined(reason=photo.medium)
+        case _:
+            return Declined(reason="unreachable")

@@ -1,0 +1,38 @@
+"""The worker's settings. README.md documents each one, and a test proves it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from bot.settings import Settings
+
+
+class WorkerSettings(Settings):
+    """What only the worker needs."""
+
+    model: Path | None = Field(
+        None,
+        alias="WORKER_MODEL",
+        description="the judge's .onnx file; without it, the one that comes with deepselfie",
+    )
+    max_megapixels: Annotated[int, Field(gt=0, le=1000)] = Field(
+        40, alias="WORKER_MAX_MEGAPIXELS", description="megapixels of the largest photo that is decoded"
+    )
+    max_megabytes: Annotated[float, Field(gt=0, le=1000)] = Field(
+        10,
+        alias="WORKER_MAX_MEGABYTES",
+        description="megabytes (2^20 bytes) of the largest file that is downloaded",
+    )
+    download_seconds: Annotated[float, Field(gt=0, le=50)] = Field(
+        10,
+        alias="WORKER_DOWNLOAD_SECONDS",
+        description="seconds that fetching one photo may take, redirects and all",
+    )
+    private_addresses: Literal["refuse", "allow"] = Field(
+        "refuse",
+        alias="WORKER_PRIVATE_ADDRESSES",
+        description="'allow' lets anyone make the worker open addresses of your own network: for the sandbox",
+    )
