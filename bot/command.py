@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from pathlib import Path
 
 # Where each sub-command lives, as a string: so --help is instant, and the listener's image does without
 # ONNX Runtime.
@@ -19,6 +20,8 @@ COMMANDS = {
     "respond": ("bot.command:respond", "post the replies"),
     "sandbox": ("bot.command:sandbox", "run the embedded network, to try a bot without an account anywhere"),
 }
+
+DEMO_PORT = 8015
 
 EPILOG = "`deepselfie COMMAND --help` explains a command. Settings are environment variables: see README.md."
 
@@ -87,6 +90,73 @@ def respond(arguments: Sequence[str]) -> int:
         responder()
         queues.serve(redis, queues.REPLIES)
     except (SettingsError, queues.RedisUnavailable, NetworkError) as error:
+        return complain(error)
+    return 0
+
+
+def demo(arguments: Sequence[str]) -> int:
+    """Run the demo."""
+    parser = _parser(
+        "demo",
+        "It starts an embedded Redis (or uses REDIS_URL, which should be a database of its own), the sandbox "
+        "network, listener, worker and responder, and prints a line a mention. Nothing leaves this machine.",
+    )
+    parser.add_argument(
+        "--port", type=int, metavar="N", help="the page's port (8015; any free one with --once)"
+    )
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", help="keep everything in DIR instead of for this run only"
+    )
+    parser.add_argument("--photo", type=Path, metavar="FILE", help="post this photo at the start")
+    parser.add_argument(
+        "--once",
+        action="store_true",
+        help="print the reply to --photo and end; exit status 1 if none came in 60 s",
+    )
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="one JSON object an answer; with --once: score (0-1), label, reply, seconds, reply_url",
+    )
+    options = parser.parse_args(arguments)
+    if options.once and not options.photo:
+        parser.error("--once needs --photo FILE")
+    from bot import demo as demonstration
+    from bot.processes import ProcessDied
+    from bot.queues import RedisUnavailable
+
+    port = options.port if options.port is not None else 0 if options.once else DEMO_PORT
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    try:
+        demonstration.run(
+            demonstration.Options(port, options.data, options.photo, options.once, options.json)
+        )
+    except KeyboardInterrupt:
+        pass
+    except (demonstration.DemoFailed, ProcessDied, RedisUnavailable) as error:
+        return complain(error)
+    return 0
+
+
+def sandbox(arguments: Sequence[str]) -> int:
+    """Run the sandbox network."""
+    parser = _parser(
+        "sandbox", "SANDBOX_TOKEN is the bot's access token; without it, one is made up in DIR/bot.token."
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    parser.add_argument(
+        "--port", type=int, default=DEMO_PORT, metavar="N", help="port, 0 for any free one (%(default)s)"
+    )
+    parser.add_argument(
+        "--data", type=Path, required=True, metavar="DIR", help="where posts and photos are kept"
+    )
+    options = parser.parse_args(arguments)
+    from bot.sandbox.server import serve
+
+    try:
+        serve(options.host, options.port, options.data)
+    except OSError as error:
         return complain(error)
     return 0
 

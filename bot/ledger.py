@@ -59,7 +59,7 @@ class Record:
     reply_url: str | None
     reason: str | None
     times: dict[str, float]
-    """When each state was entered, in seconds since the epoch."""
+    """When each state was entered, in seconds since the epoch, the first first."""
 
 
 class Ledger:
@@ -109,7 +109,9 @@ class Ledger:
             reply_id=fields.pop("reply_id", None),
             reply_url=fields.pop("reply_url", None),
             reason=fields.pop("reason", None),
-            times={name: float(value) for name, value in fields.items()},
+            times=dict(
+                sorted(((name, float(value)) for name, value in fields.items()), key=lambda pair: pair[1])
+            ),
         )
 
     def cursor(self, network: str) -> str | None:

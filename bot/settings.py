@@ -81,6 +81,8 @@ def load(kind: type[S], environment: Mapping[str, str]) -> S:
 
 def _value(name: str, environment: Mapping[str, str]) -> str | None:
     """An empty variable counts as not set: that is what `NAME=` in an .env file means."""
+    if value := environment.get(name):
+        return value
     if file := environment.get(f"{name}_FILE"):
         try:
             return Path(file).read_text().strip()
@@ -88,7 +90,7 @@ def _value(name: str, environment: Mapping[str, str]) -> str | None:
             raise SettingsError(
                 f"{name}_FILE names {file}, which cannot be read ({error.strerror})"
             ) from None
-    return environment.get(name) or None
+    return None
 
 
 def _sentence(kind: type[Settings], values: Mapping[str, str], error: Mapping[str, object]) -> str:

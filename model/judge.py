@@ -55,7 +55,7 @@ class Judge:
         self._session = _load(file, threads or _cores())
         self.card = _read_card(file, self._session)
         _check_graph(file, self._session, self.card)
-        self._check_output(file)
+        _check_output(file, self._session, self.card)
 
     def __call__(self, photos: Pixels) -> Opinions:
         """Judge photos of shape (n, S, S, 3), S being `card.input_size`."""
@@ -66,17 +66,6 @@ class Judge:
     def label(self, probabilities: Floats) -> str:
         """Name of the likeliest label of one photo's probabilities, shape (K,)."""
         return self.card.labels[int(probabilities.argmax())].name
-
-    def _check_output(self, file: Path) -> None:
-        # Also warms the session up: the first call pays for ONNX Runtime's memory planning.
-        side = self.card.input_size
-        probabilities = self(np.full((1, side, side, 3), 127, dtype=np.uint8)).probabilities
-        expected = (1, len(self.card.labels))
-        if probabilities.shape != expected or not np.allclose(probabilities.sum(), 1, atol=1e-3):
-            raise JudgeRefused(
-                f"{file}: a grey photo's probabilities are {probabilities.tolist()}, "
-                f"expected {len(self.card.labels)} that sum to 1; export the model again with a softmax inside"
-            )
 
 
 def _cores() -> int:
@@ -122,3 +111,15 @@ def _check_graph(file: Path, session: ort.InferenceSession, card: Card) -> None:
     outputs = {tensor.name for tensor in session.get_outputs()}
     if missing := {"probabilities", "embedding"} - outputs:
         raise JudgeRefused(f"{file}: outputs are {sorted(outputs)}, {sorted(missing)} missing")
+
+
+def _check_output(file: Path, session: ort.InferenceSession, card: Card) -> None:
+    # Also warms the session up: the first call pays for ONNX Runtime's memory planning.
+    grey = np.full((1, card.input_size, card.input_size, 3), 127, dtype=np.uint8)
+    [probabilities] = session.run(["probabilities"], {"photos": grey})
+    expected = (1, len(card.labels))
+    if probabilities.shape != expected or not np.allclose(probabilities.sum(), 1, atol=1e-3):
+        raise JudgeRefused(
+            f"{file}: a grey photo's probabilities are {probabilities.tolist()}, "
+            f"expected {len(card.labels)} that sum to 1; export the model again with a softmax inside"
+        )

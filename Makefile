@@ -1,0 +1,70 @@
+# What a fresh machine with Python 3.11 or later needs to try, test and change deepselfie.
+
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+# The first Python that is new enough.
+PYTHON = $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+
+demo: .venv/demo ## run a whole bot on this machine, with a web page to try it on
+	@$(BIN)/deepselfie demo
+
+test: .venv/dev browser ## run all tests, end to end too
+	$(BIN)/pytest $(ARGS)
+
+check: .venv/dev ## lint, formatting, types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+bench: .venv/dev ## measure how fast it is here
+	$(BIN)/python -m benchmarks.latency
+
+judge: .venv/train ## make model/default.onnx anew
+	$(BIN)/python -m model.training.first_judge
+
+clean: ## remove all that was installed and cached here
+	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "deepselfie needs Python 3.11 or later; none was found. Install one, then try again."; exit 1; }
+	@$(PYTHON) -m venv .venv 2>/dev/null || $(MAKE) --no-print-directory venv-package
+
+# Debian and Ubuntu keep a part of Python's venv in a package of its own.
+.PHONY: venv-package
+venv-package:
+	@rm -rf .venv
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -qq && apt-get install -qqy python3-venv; \
+	else echo "Python's venv is missing: run 'sudo apt-get install python3-venv', then try again."; exit 1; fi
+	$(PYTHON) -m venv .venv
+
+.venv/demo: .venv/bin/python pyproject.toml constraints.txt
+	@echo "Installing what the demo needs into .venv …"
+	@$(INSTALL) '.[cpu,sandbox]'
+	@touch $@
+
+.venv/dev: .venv/bin/python pyproject.toml constraints.txt
+	@echo "Installing what the tests need into .venv …"
+	@$(INSTALL) '.[dev]'
+	@touch $@ .venv/demo
+
+.venv/train: .venv/dev
+	@echo "Installing what training needs into .venv …"
+	@$(INSTALL) '.[dev,train]'
+	@touch $@
+
+# The web page is tested in a real browser, where there is one or root can install one.
+.PHONY: browser
+browser:
+	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit 0; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing Chromium for the tests of the web page …"; \
+		apt-get update -qq && apt-get install -qqy --no-install-recommends chromium >/dev/null && exit 0; fi; \
+	echo "NO CHROMIUM: the tests of the web page will be skipped. Install chromium to run them."
+
+.PHONY: demo test check bench judge clean help

@@ -1,0 +1,194 @@
+"""A whole bot on one machine: Redis, the sandbox network, listener, worker and responder, each a process."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import mastodon
+
+from bot import queues
+from bot.ledger import Ledger
+from bot.processes import Event, Processes
+from bot.sandbox.person import Person
+from bot.valkey import start_valkey
+
+READY_SECONDS = 60
+PROMISE_SECONDS = 60
+
+# Which sub-command each process runs, and what it logs once it is ready.
+BOT = {"worker": ("work", "ready"), "responder": ("respond", "ready"), "listener": ("listen", "stream open")}
+
+
+SHOWN_APART = {"time", "level", "event"}
+
+
+class DemoFailed(Exception):
+    """The demo cannot go on; the message says why in one sentence."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line asks for."""
+
+    port: int
+    """The page's port; 0 for any that is free."""
+    data: Path | None
+    """Where everything is kept; None for a directory that goes when the demo ends."""
+    photo: Path | None
+    once: bool
+    json: bool
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back for one posted photo."""
+
+    score: float | None
+    """0-1; None if the photo could not be judged."""
+    label: str | None
+    reply: str
+    seconds: float
+    """From the post to the reply being visible in the network."""
+    reply_url: str
+
+
+@dataclass(frozen=True)
+class Bot:
+    """A running bot on its sandbox network."""
+
+    url: str
+    redis_url: str
+    processes: Processes
+
+    def answer(self, photo: Path) -> Answer:
+        """Post a photo as a person would, and wait for the reply.
+
+        Raises:
+            DemoFailed: The network did not take the photo, or no reply came within a minute.
+            ProcessDied: A part of the bot ended.
+        """
+        person = Person(self.url, f"guest{secrets.token_hex(4)}")
+        try:
+            media = person.upload(photo)
+            started = time.monotonic()
+            post = person.post("@deepselfie what do you think?", [media])
+            reply = person.wait_for_reply(post, PROMISE_SECONDS)
+        except (mastodon.MastodonError, OSError) as error:
+            raise DemoFailed(f"{photo} could not be posted: {error}") from None
+        seconds = round(time.monotonic() - started, 3)
+        self.processes.check()
+        if reply is None:
+            raise DemoFailed(
+                f"no reply within {PROMISE_SECONDS} s; `deepselfie demo` without --once shows why"
+            )
+        record = Ledger(queues.connect(self.redis_url)).read(f"mastodon:{post}")
+        best = record.verdict.best if record and record.verdict else None
+        score, label = (best.score, best.label) if best else (None, None)
+        return Answer(score, label, reply.text, seconds, reply.url)
+
+
+def run(options: Options) -> None:
+    """Run the demo until SIGINT or SIGTERM, or until one photo is answered.
+
+    Raises:
+        DemoFailed, ProcessDied: It cannot go on.
+    """
+    if options.photo and not options.photo.is_file():
+        raise DemoFailed(f"{options.photo}: no such file")
+    show = _show_nothing if options.once else _show_json if options.json else _show_line
+    ready = threading.Event()
+
+    def when_ready(name: str, event: Event) -> None:
+        if ready.is_set():
+            show(name, event)
+
+    with _directory(options.data) as directory, started(directory, options.port, when_ready) as bot:
+        ready.set()
+        if not (options.once or options.json):
+            _say(f"\n  Open {bot.url} and post a photo. Ctrl-C stops everything.\n")
+        if options.photo:
+            answer = bot.answer(options.photo)
+            if options.once:
+                _say(json.dumps(asdict(answer)) if options.json else answer.reply)
+                return
+        while True:
+            bot.processes.check()
+            time.sleep(0.5)
+
+
+@contextmanager
+def started(directory: Path, port: int, on_event: Callable[[str, Event], None]) -> Iterator[Bot]:
+    """Start all processes, and stop them at the end, however it comes."""
+    processes = Processes(on_event)
+    try:
+        redis_url = os.environ.get("REDIS_URL") or start_valkey(processes, directory)
+        token = secrets.token_urlsafe()
+        environment = {**os.environ, "LOG_FORMAT": "json", "REDIS_URL": redis_url, "SANDBOX_TOKEN": token}
+        url = _start_sandbox(processes, directory, port, environment)
+        # The photos lie on this machine, which the worker would otherwise rightly refuse to look at.
+        environment |= {"MASTODON_URL": url, "MASTODON_TOKEN": token, "WORKER_PRIVATE_ADDRESSES": "allow"}
+        for name, (command, _) in BOT.items():
+            processes.deepselfie(name, [command], environment)
+        for name, (_, ready) in BOT.items():
+            processes.wait_for(name, ready, READY_SECONDS)
+        yield Bot(url, redis_url, processes)
+    except TimeoutError as error:
+        raise DemoFailed(str(error)) from None
+    finally:
+        processes.stop()
+
+
+def _start_sandbox(processes: Processes, directory: Path, port: int, environment: dict[str, str]) -> str:
+    data = directory / "sandbox"
+    data.mkdir(exist_ok=True)
+    address = data / "url"
+    address.unlink(missing_ok=True)
+    processes.deepselfie("sandbox", ["sandbox", "--port", str(port), "--data", str(data)], environment)
+    deadline = time.monotonic() + READY_SECONDS
+    while not address.exists() and time.monotonic() < deadline:
+        processes.check()
+        time.sleep(0.01)
+    return address.read_text().strip()
+
+
+@contextmanager
+def _directory(given: Path | None) -> Iterator[Path]:
+    if given:
+        given.mkdir(parents=True, exist_ok=True)
+        yield given.resolve()
+        return
+    with tempfile.TemporaryDirectory(prefix="deepselfie-") as directory:
+        yield Path(directory)
+
+
+def _show_line(name: str, event: Event) -> None:
+    """A line a mention, and whatever went wrong."""
+    clock = time.strftime("%H:%M:%S")
+    if event["event"] == "answered":
+        score = f"{event['score'] * 100:3.0f}/100" if "score" in event else "no score"
+        _say(f"  {clock}  {event['key']}  {score}  {event['seconds']:.2f} s")
+    elif event["level"] != "info":
+        details = " ".join(f"{field}={value}" for field, value in event.items() if field not in SHOWN_APART)
+        _say(f"  {clock}  {name}: {event['event']} {details}")
+
+
+def _show_json(_: str, event: Event) -> None:
+    if event["event"] == "answered":
+        _say(json.dumps({name: event.get(name) for name in ("key", "score", "seconds")}))
+
+
+def _show_nothing(_: str, event: Event) -> None:
+    """With --once, the answer is all there is to show."""
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201

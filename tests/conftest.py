@@ -1,0 +1,33 @@
+"""A real Valkey, shared by all tests and emptied for each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from bot.processes import Processes
+from bot.valkey import start_valkey
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    processes = Processes(lambda _name, _event: None)
+    try:
+        yield start_valkey(processes, tmp_path_factory.mktemp("valkey"))
+    finally:
+        processes.stop()
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator[Redis]:
+    with Redis.from_url(redis_url) as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    return Path(__file__).parent.parent

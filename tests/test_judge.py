@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model.card import Card, Label
+from model.judge import Judge, JudgeRefused
+from model.pixels import Pixels
+from tests.judges import CARD, SIDE, brightness_judge
+
+
+def grey(*levels: int) -> Pixels:
+    return np.stack([np.full((SIDE, SIDE, 3), level, np.uint8) for level in levels])
+
+
+@pytest.fixture
+def judge(tmp_path: Path) -> Judge:
+    return Judge(brightness_judge(tmp_path / "judge.onnx"))
+
+
+def test_a_judge_scores_a_batch_and_names_the_likeliest_label(judge: Judge) -> None:
+    opinions = judge(grey(0, 51, 255))
+
+    assert opinions.scores == pytest.approx([0, 0.2, 1])
+    assert [judge.label(row) for row in opinions.probabilities] == ["dark", "dark", "bright"]
+    assert opinions.embedding.shape == (3, 1)
+
+
+def test_a_score_is_the_mean_of_the_labels_values() -> None:
+    labels = (Label(name="bad", value=0), Label(name="fair", value=0.5), Label(name="good", value=1))
+
+    assert Card.model_validate(CARD.model_dump() | {"labels": labels}).labels[1].value == 0.5
+
+
+@pytest.mark.parametrize(("score", "share"), [(-0.0, 0.1), (0.1, 0.2), (0.5, 0.5), (0.6, 0.6), (1.0, 0.9)])
+def test_a_score_is_ranked_among_the_reference(score: float, share: float) -> None:
+    assert CARD.percentile(score) == pytest.approx(share)
+
+
+def test_without_a_reference_there_is_no_rank() -> None:
+    assert CARD.model_copy(update={"reference": ()}).percentile(0.5) is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"labels": CARD.labels[::-1]}, "worst to best"),
+        ({"reference": (1.0, 0.0)}, "ascending"),
+        ({"reference_name": ""}, "reference_name"),
+        ({"caution": "x" * 200}, "120"),
+        ({"unknown": 1}, "unknown"),
+    ],
+)
+def test_a_card_that_contradicts_itself_is_refused(fields: dict[str, object], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        Card.model_validate(CARD.model_dump() | fields)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(JudgeRefused, match="no such file"):
+        Judge(tmp_path / "missing.onnx")
+
+
+def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "judge.onnx"
+    file.write_bytes(b"nonsense")
+
+    with pytest.raises(JudgeRefused, match=r"judge\.onnx: no ONNX file that can be loaded"):
+        Judge(file)
+
+
+def test_a_model_without_a_card_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(JudgeRefused, match="holds no 'card'"):
+        Judge(brightness_judge(tmp_path / "judge.onnx", card=""))
+
+
+def test_a_model_with_a_broken_card_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(JudgeRefused, match="its card is wrong"):
+        Judge(brightness_judge(tmp_path / "judge.onnx", card='{"name": "x"}'))
+
+
+def test_a_graph_that_expects_another_size_than_its_card_says_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(JudgeRefused, match=r"\[64, 64, 3\].*expected.*\[32, 32, 3\]"):
+        Judge(brightness_judge(tmp_path / "judge.onnx", side=64))
+
+
+def test_a_graph_with_more_columns_than_labels_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(JudgeRefused, match="expected 2 that sum to 1"):
+        Judge(brightness_judge(tmp_path / "judge.onnx", labels=3))
