@@ -133,7 +133,7 @@ def started(directory: Path, port: int, on_event: Callable[[str, Event], None]) 
         redis_url = os.environ.get("REDIS_URL") or start_valkey(processes, directory)
         token = secrets.token_urlsafe()
         environment = {**os.environ, "LOG_FORMAT": "json", "REDIS_URL": redis_url, "SANDBOX_TOKEN": token}
-        url = _start_sandbox(processes, directory, port, environment)
+        url = start_sandbox(processes, directory, port, environment)
         # The photos lie on this machine, which the worker would otherwise rightly refuse to look at.
         environment |= {"MASTODON_URL": url, "MASTODON_TOKEN": token, "WORKER_PRIVATE_ADDRESSES": "allow"}
         for name, (command, _) in BOT.items():
@@ -147,7 +147,12 @@ def started(directory: Path, port: int, on_event: Callable[[str, Event], None]) 
         processes.stop()
 
 
-def _start_sandbox(processes: Processes, directory: Path, port: int, environment: dict[str, str]) -> str:
+def start_sandbox(processes: Processes, directory: Path, port: int, environment: dict[str, str]) -> str:
+    """Start the sandbox network, with SANDBOX_TOKEN from the environment, and return its address.
+
+    Raises:
+        ProcessDied: It did not start.
+    """
     data = directory / "sandbox"
     data.mkdir(exist_ok=True)
     address = data / "url"

@@ -67,14 +67,17 @@ class Listener:
 
     def _poll(self) -> None:
         cursor = self._ledger.cursor(self._network.name)
-        more = True
-        while more and not self._stop.is_set():
-            page = self._network.mentions_after(cursor)
+        position: str | None = cursor
+        while not self._stop.is_set():
+            page = self._network.mentions_after(position)
             for mention in page.mentions:
                 self._take(mention)
             if page.cursor and page.cursor != cursor:
-                self._ledger.set_cursor(self._network.name, page.cursor)
-            cursor, more = page.cursor, page.more
+                cursor = page.cursor
+                self._ledger.set_cursor(self._network.name, cursor)
+            if page.next is None:
+                return
+            position = page.next
 
     def _stream(self) -> None:
         failures = 0

@@ -76,11 +76,15 @@ class Processes:
             ProcessDied: Some process ended before that.
             TimeoutError: The time is up.
         """
-        child = next(child for child in self._children if child.name == name)
+        child = self._child(name)
         with self._changed:
             if not self._changed.wait_for(lambda: event in child.seen or bool(self._dead()), seconds):
                 raise TimeoutError(f"the {name} did not get ready within {seconds:.0f} s")
         self.check()
+
+    def pid(self, name: str) -> int:
+        """A process's id."""
+        return self._child(name).process.pid
 
     def check(self) -> None:
         """Make sure that all processes live.
@@ -94,6 +98,13 @@ class Processes:
             words = "\n".join(child.last_lines) or f"no last words, exit status {child.process.returncode}"
             raise ProcessDied(f"the {child.name} ended: {words}")
 
+    def kill(self, name: str) -> None:
+        """End one process without a chance to tidy up, as a crash would."""
+        child = self._child(name)
+        self._children.remove(child)
+        child.process.kill()
+        child.process.wait()
+
     def stop(self) -> None:
         """End all processes, the youngest first, by force those that do not end by themselves."""
         while self._children:
@@ -104,6 +115,9 @@ class Processes:
             except subprocess.TimeoutExpired:
                 child.process.kill()
                 child.process.wait()
+
+    def _child(self, name: str) -> _Child:
+        return next(child for child in self._children if child.name == name)
 
     def _dead(self) -> list[_Child]:
         return [child for child in self._children if child.process.poll() is not None]

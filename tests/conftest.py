@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,14 @@ from redis import Redis
 
 from bot.processes import Processes
 from bot.valkey import start_valkey
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_settings_from_outside() -> None:
+    """Keep a developer's own bot and Redis out of the tests."""
+    for name in list(os.environ):
+        if name.startswith(("BOT_", "MASTODON_", "REDIS_", "SANDBOX_", "WORKER_")) or name == "LOG_FORMAT":
+            del os.environ[name]
 
 
 @pytest.fixture(scope="session")

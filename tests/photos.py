@@ -48,3 +48,8 @@ def huge_png(width: int = 10_000, height: int = 10_000) -> bytes:
 
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
+
+
+def moving_gif() -> bytes:
+    frames = [Image.new("RGB", (80, 80), colour) for colour in ("white", "black")]
+    return encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])

@@ -29,12 +29,13 @@ class NetworkError(Exception):
 
 @dataclass(frozen=True)
 class Page:
-    """Some mentions, oldest first, and the place in the network's list from which to read on."""
+    """Some mentions, oldest first."""
 
     mentions: tuple[Mention, ...]
     cursor: str | None
-    more: bool
-    """There are younger mentions than these."""
+    """From where the next look may start: all before it has settled. None: from where this one started."""
+    next: str | None
+    """From where to read on now; None if these are the youngest."""
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,9 @@ DEFAULT_MAX_CHARACTERS = 500
 # appear after one with a higher id. The ledger knows which ones it has seen.
 OVERLAP = timedelta(seconds=60)
 
+# Sorts before Mastodon's numbers, and before the ULIDs and UUIDs of other servers.
+BEFORE_ALL_IDS = "0"
+
 PING_SECONDS = 20
 MAX_EVENT_BYTES = 1 << 20
 
@@ -90,11 +93,14 @@ class Mastodon:
         with _errors(self._client, "reading notifications"):
             found = self._client.notifications(types=["mention"], min_id=cursor, limit=PAGE_SIZE)
         notifications = [n for entry in reversed(found) if (n := parse(Notification, entry))]
-        settled = datetime.now(UTC) - OVERLAP
-        full = len(found) == PAGE_SIZE and cursor is not None
-        passed = [n.id for n in notifications if full or n.created_at < settled]
         mentions = tuple(m for n in notifications if (m := mention_from(n, self._account_id)))
-        return Page(mentions, passed[-1] if passed else cursor, more=full and bool(passed))
+        settled = [n.id for n in notifications if n.created_at < datetime.now(UTC) - OVERLAP]
+        if cursor is None:
+            # The very first look: what lies before this page is not the bot's business any more.
+            cursor = notifications[0].id if notifications else BEFORE_ALL_IDS
+            return Page(mentions, cursor, next=None)
+        full = len(found) == PAGE_SIZE and notifications
+        return Page(mentions, settled[-1] if settled else None, next=notifications[-1].id if full else None)
 
     def watch(self, deliver: Callable[[Mention], None], connected: Callable[[], None]) -> None:
         """Deliver mentions as they happen, until the server ends the stream."""

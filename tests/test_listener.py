@@ -1,0 +1,145 @@
+"""The listener as a process, between a real network and a real Redis."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import pytest
+from redis import Redis
+
+from bot.demo import start_sandbox
+from bot.ledger import Ledger
+from bot.processes import ProcessDied, Processes
+from bot.sandbox.person import Person
+
+pytestmark = pytest.mark.e2e
+
+TOKEN = "token-of-the-bot"
+SECONDS = 15
+
+
+class Network:
+    """A sandbox network, and a listener that can be started and killed."""
+
+    def __init__(self, directory: Path, redis_url: str) -> None:
+        self.processes = Processes(lambda _name, _event: None)
+        environment = os.environ | {"LOG_FORMAT": "json", "SANDBOX_TOKEN": TOKEN, "REDIS_URL": redis_url}
+        self.url = start_sandbox(self.processes, directory, 0, environment)
+        self._environment = environment | {"MASTODON_URL": self.url, "MASTODON_TOKEN": TOKEN}
+
+    def listen(self, **settings: str) -> None:
+        self.processes.deepselfie("listener", ["listen"], self._environment | settings)
+
+    def switch_on(self, **fault: str) -> None:
+        request = Request(
+            f"{self.url}/sandbox/faults", json.dumps({"faults": [fault]}).encode(), method="PUT"
+        )
+        request.add_header("Authorization", f"Bearer {TOKEN}")
+        request.add_header("Content-Type", "application/json")
+        urlopen(request, timeout=SECONDS).close()
+
+    def settle(self) -> None:
+        self.processes.wait_for("listener", "stream open", SECONDS)
+
+
+@pytest.fixture
+def network(tmp_path: Path, redis: Redis, redis_url: str) -> Iterator[Network]:
+    redis.ping()
+    network = Network(tmp_path, redis_url)
+    yield network
+    network.processes.stop()
+
+
+@pytest.fixture
+def ann(network: Network) -> Person:
+    return Person(network.url, "ann")
+
+
+@pytest.fixture
+def state(redis: Redis) -> Callable[[str], str | None]:
+    """The state of a post's mention, as soon as it has one."""
+    ledger = Ledger(redis)
+
+    def state(post: str) -> str | None:
+        deadline = time.monotonic() + SECONDS
+        while time.monotonic() < deadline:
+            if record := ledger.read(f"mastodon:{post}"):
+                return record.state
+            time.sleep(0.01)
+        return None
+
+    return state
+
+
+State = Callable[[str], str | None]
+
+
+def test_a_mention_posted_before_the_first_start_is_heard(
+    network: Network, ann: Person, state: State
+) -> None:
+    post = ann.post("@deepselfie hello")
+
+    network.listen()
+
+    assert state(post) == "new"
+
+
+def test_mentions_posted_while_the_listener_was_dead_are_heard_when_it_is_back(
+    network: Network, ann: Person, state: State
+) -> None:
+    network.listen()
+    network.settle()
+    assert state(ann.post("@deepselfie one")) == "new"
+    network.processes.kill("listener")
+    # More than one page of notifications.
+    posts = [ann.post(f"@deepselfie {number}") for number in range(90)]
+
+    network.listen()
+
+    assert [state(post) for post in posts] == ["new"] * 90
+
+
+def test_without_a_stream_mentions_are_polled(network: Network, ann: Person, state: State) -> None:
+    network.switch_on(endpoint="GET /api/v1/streaming", kind="stream_closes")
+    network.listen(BOT_POLL_SECONDS="0.2")
+
+    assert state(ann.post("@deepselfie hello")) == "new"
+
+
+def test_each_mention_is_queued_once_though_stream_and_poller_both_hear_it(
+    network: Network, ann: Person, state: State, redis: Redis
+) -> None:
+    network.listen(BOT_POLL_SECONDS="0.1")
+    network.settle()
+
+    posts = [ann.post(f"@deepselfie {number}") for number in range(5)]
+    assert [state(post) for post in posts] == ["new"] * 5
+    time.sleep(0.5)
+
+    assert redis.llen("rq:queue:photos") == 5
+
+
+def test_old_mentions_are_skipped_not_answered_late(network: Network, ann: Person, state: State) -> None:
+    post = ann.post("@deepselfie hello")
+
+    network.listen(BOT_CATCH_UP_MINUTES="0.00001")
+
+    assert state(post) == "skipped"
+
+
+def test_the_bot_does_not_talk_to_bots(network: Network, state: State) -> None:
+    network.listen()
+
+    assert state(Person(network.url, "robot", bot=True).post("@deepselfie hello")) == "skipped"
+
+
+def test_a_token_that_the_network_refuses_ends_the_listener_with_one_sentence(network: Network) -> None:
+    network.listen(MASTODON_TOKEN="wrong")
+
+    with pytest.raises(ProcessDied, match=r"does not accept the token .* set a valid MASTODON_TOKEN$"):
+        network.settle()
