@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from time import perf_counter
 
 import numpy as np
 
@@ -10,6 +12,15 @@ from bot.messages import Declined, Judged, Mention, Photo, Verdict
 from model.judge import Judge
 from model.pixels import PhotoRejected, Pixels, squish
 from worker.download import Downloader, DownloadFailed
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """How long the steps of one examination took."""
+
+    download: float
+    decode: float
+    model: float
 
 
 class Examiner:
@@ -20,17 +31,22 @@ class Examiner:
         self._downloader = downloader
         self._max_megapixels = max_megapixels
 
-    def examine(self, mention: Mention) -> Verdict:
+    def examine(self, mention: Mention) -> tuple[Verdict, Seconds]:
         """Look at all photos of a mention; they are judged as one batch."""
-        looks = self._look(mention.photos)
+        begin = perf_counter()
+        files = iter(self._downloader.photos([photo.url for photo in mention.photos if photo.url]))
+        downloaded = perf_counter()
+        looks = [self._decode(next(files)) if photo.url else _unseen(photo) for photo in mention.photos]
+        decoded = perf_counter()
         judged = iter(self._opinions([look for look in looks if isinstance(look, np.ndarray)]))
+        seconds = Seconds(downloaded - begin, decoded - downloaded, perf_counter() - decoded)
         opinions = []
         for photo, look in zip(mention.photos, looks, strict=True):
             opinion = look if isinstance(look, Declined) else next(judged)
             if isinstance(opinion, Judged) and photo.medium == "video":
                 opinion = opinion.model_copy(update={"from_video": True})
             opinions.append(opinion)
-        return self._verdict(*opinions)
+        return self._verdict(*opinions), seconds
 
     def apology(self) -> Verdict:
         """The verdict for a mention that something of ours went wrong with."""
@@ -44,10 +60,6 @@ class Examiner:
             reference_name=card.reference_name,
             caution=card.caution,
         )
-
-    def _look(self, photos: Sequence[Photo]) -> list[Pixels | Declined]:
-        files = iter(self._downloader.photos([photo.url for photo in photos if photo.url]))
-        return [self._decode(next(files)) if photo.url else _unseen(photo) for photo in photos]
 
     def _decode(self, file: bytes | DownloadFailed) -> Pixels | Declined:
         if isinstance(file, DownloadFailed):

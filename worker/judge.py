@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from functools import cache
 
 from redis import Redis
 
 from bot import queues
-from bot.ledger import Ledger
+from bot.ledger import Ledger, Record
 from bot.logs import Log
 from bot.messages import Declined, Judged, Verdict
 from bot.settings import load
@@ -35,15 +36,22 @@ class Worker:
         record = self._ledger.read(key)
         if record is None:
             return
+        verdict = self._verdict(record)
+        if self._ledger.advance(key, ["judging"], "ready", verdict=verdict.model_dump_json()):
+            queues.enqueue(self._redis, queues.REPLIES, key)
+
+    def _verdict(self, record: Record) -> Verdict:
+        key = record.mention.key
         try:
-            verdict = self._examiner.examine(record.mention)
+            verdict, seconds = self._examiner.examine(record.mention)
         # Whatever a photo brings about, its author gets an answer and the next mention gets its turn.
         except Exception:
             LOG.exception("not judged", key=key)
-            verdict = self._examiner.apology()
-        if self._ledger.advance(key, ["judging"], "ready", verdict=verdict.model_dump_json()):
-            queues.enqueue(self._redis, queues.REPLIES, key)
-            _log_verdict(key, verdict)
+            return self._examiner.apology()
+        scores = [round(opinion.score, 3) for opinion in verdict.opinions if isinstance(opinion, Judged)]
+        declined = [opinion.reason for opinion in verdict.opinions if isinstance(opinion, Declined)]
+        LOG.info("judged", key=key, scores=scores, declined=declined, **asdict(seconds))
+        return verdict
 
 
 def judge(key: str) -> None:
@@ -73,9 +81,3 @@ def worker() -> Worker:
     LOG.info("judge loaded", name=judge.card.name, version=judge.card.version)
     examiner = Examiner(judge, downloader, max_megapixels=settings.max_megapixels)
     return Worker(examiner, queues.connect(settings.redis_url.get_secret_value()))
-
-
-def _log_verdict(key: str, verdict: Verdict) -> None:
-    scores = [round(o.score, 3) for o in verdict.opinions if isinstance(o, Judged)]
-    declined = [o.reason for o in verdict.opinions if isinstance(o, Declined)]
-    LOG.info("judged", key=key, scores=scores, declined=declined)
