@@ -151,11 +151,18 @@ def sandbox(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--data", type=Path, required=True, metavar="DIR", help="where posts and photos are kept"
     )
+    parser.add_argument(
+        "--calls",
+        type=int,
+        default=7500,
+        metavar="N",
+        help="API calls a person may make in five minutes (%(default)s)",
+    )
     options = parser.parse_args(arguments)
     from bot.sandbox.server import serve
 
     try:
-        serve(options.host, options.port, options.data)
+        serve(options.host, options.port, options.data, calls=options.calls)
     except OSError as error:
         return complain(error)
     return 0

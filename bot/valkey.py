@@ -14,6 +14,9 @@ from bot.processes import Processes
 
 READY_SECONDS = 20
 
+# What macOS allows; Linux has four more.
+MAX_SOCKET_PATH_BYTES = 103
+
 # What a production Redis should have too: every write in the append-only file, nothing ever evicted.
 SETTINGS = "port 0\nappendonly yes\nsave ''\nmaxmemory-policy noeviction\n"
 
@@ -30,8 +33,10 @@ def start_valkey(processes: Processes, directory: Path) -> str:
         ProcessDied: It did not start.
         RedisUnavailable: It does not answer.
     """
-    # Socket paths are limited to about 100 bytes, which the data directory's own may exceed.
-    socket = Path(tempfile.mkdtemp(prefix="deepselfie-")) / "redis"
+    socket = directory / "redis"
+    if len(os.fsencode(socket)) > MAX_SOCKET_PATH_BYTES:
+        socket = Path(tempfile.mkdtemp(prefix="deepselfie-")) / "redis"
+    socket.unlink(missing_ok=True)
     settings = f"{SETTINGS}unixsocket {socket}\nunixsocketperm 700\ndir {directory}\n"
     processes.start("redis", [str(get_binary_path()), "-"], os.environ, input_text=settings)
     deadline = time.monotonic() + READY_SECONDS

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
 from bot.command import COMMANDS
 from tests.photos import huge_png, portrait_jpeg
@@ -161,6 +162,14 @@ def test_the_demo_prints_the_reply_to_a_photo_that_cannot_be_judged(tmp_path: Pa
     answer = json.loads(done.stdout)
     assert (answer["score"], answer["label"]) == (None, None)
     assert "isn't a photo" in answer["reply"]
+
+
+@pytest.mark.e2e
+def test_the_demo_uses_another_redis_if_it_is_told_to(photo: Path, redis: Redis, redis_url: str) -> None:
+    done = deepselfie("demo", "--photo", str(photo), "--once", REDIS_URL=redis_url)
+
+    assert done.returncode == 0, done.stderr
+    assert len(redis.keys("deepselfie:mention:*")) == 1
 
 
 def test_the_demo_of_a_missing_photo_is_one_sentence() -> None:

@@ -1,1 +1,1 @@
-"""An embedded network with a web page, speaking the part of Mastodon's API that the bot uses."""
+"""An embedded network that speaks Mastodon's API, with a web page: for the demo, tests and a first try."""
