@@ -24,12 +24,15 @@ bench: .venv/dev ## measure how fast it is here
 judge: .venv/train ## make model/default.onnx anew
 	$(BIN)/python -m model.training.first_judge
 
+screenshot: .venv/dev browser ## take the README's picture of the page anew
+	SCREENSHOT=docs/page.png $(BIN)/pytest tests/test_page.py
+
 clean: ## remove all that was installed and cached here
 	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "deepselfie needs Python 3.11 or later; none was found. Install one, then try again."; exit 1; }
@@ -67,4 +70,4 @@ browser:
 		apt-get update -qq && apt-get install -qqy --no-install-recommends chromium >/dev/null && exit 0; fi; \
 	echo "NO CHROMIUM: the tests of the web page will be skipped. Install chromium to run them."
 
-.PHONY: demo test check bench judge clean help
+.PHONY: demo test check bench judge screenshot clean help

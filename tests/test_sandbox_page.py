@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
+from tests.browser import chromium, needs_browser
 from tests.photos import portrait_jpeg
 from tests.test_sandbox_process import Network, sandbox
 
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.skipif(
-        not BROWSER, reason="NO BROWSER: the page is UNTESTED; install chromium or google-chrome"
-    ),
-]
-QUIET = "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync"
-ARGUMENTS = ["--headless=new", "--no-first-run", *QUIET.split()]
+pytestmark = [pytest.mark.e2e, needs_browser]
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +25,8 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=BROWSER, args=ARGUMENTS)
+    with chromium() as started:
         yield started
-        started.close()
 
 
 @pytest.fixture
