@@ -96,6 +96,29 @@ def respond(arguments: Sequence[str]) -> int:
 
 def demo(arguments: Sequence[str]) -> int:
     """Run the demo."""
+    parser = _demo_parser()
+    options = parser.parse_args(arguments)
+    if options.once and not options.photo:
+        parser.error("--once needs --photo FILE")
+    from bot import demo as demonstration
+    from bot.processes import ProcessDied
+    from bot.queues import RedisUnavailable
+
+    port = options.port if options.port is not None else 0 if options.once else DEMO_PORT
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    try:
+        demonstration.run(
+            demonstration.Options(port, options.data, options.photo, options.once, options.json)
+        )
+    except KeyboardInterrupt:
+        pass
+    except (demonstration.DemoFailed, ProcessDied, RedisUnavailable) as error:
+        return complain(error)
+    return 0
+
+
+def _demo_parser() -> argparse.ArgumentParser:
     parser = _parser(
         "demo",
         "It starts an embedded Redis (or uses REDIS_URL, which should be a database of its own), the sandbox "
@@ -118,25 +141,7 @@ def demo(arguments: Sequence[str]) -> int:
         action="store_true",
         help="one JSON object an answer; with --once: score (0-1), label, reply, seconds, reply_url",
     )
-    options = parser.parse_args(arguments)
-    if options.once and not options.photo:
-        parser.error("--once needs --photo FILE")
-    from bot import demo as demonstration
-    from bot.processes import ProcessDied
-    from bot.queues import RedisUnavailable
-
-    port = options.port if options.port is not None else 0 if options.once else DEMO_PORT
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
-    try:
-        demonstration.run(
-            demonstration.Options(port, options.data, options.photo, options.once, options.json)
-        )
-    except KeyboardInterrupt:
-        pass
-    except (demonstration.DemoFailed, ProcessDied, RedisUnavailable) as error:
-        return complain(error)
-    return 0
+    return parser
 
 
 def sandbox(arguments: Sequence[str]) -> int:
