@@ -8,19 +8,17 @@ import sqlite3
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qsl
 
 from starlette.datastructures import UploadFile
 from starlette.requests import HTTPConnection, Request
 
 from bot.sandbox.errors import ApiError, bad_token, invalid
+from bot.sandbox.faults import Faults
+from bot.sandbox.hub import Hub
 from bot.sandbox.limits import Limiter
 from bot.sandbox.store import Store
-
-if TYPE_CHECKING:
-    from bot.sandbox.faults import Faults
-    from bot.sandbox.stream import Hub
 
 UPLOAD_LIMIT = 16 * 2**20  # bytes of one file
 BODY_LIMIT = UPLOAD_LIMIT + 2**16  # bytes of a whole body: the file and its envelope

@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from bot.sandbox import (
     accounts,
+    controls,
     faults,
     instance,
     media,
@@ -67,9 +68,9 @@ ENDPOINTS = (
 )
 # These switch the faults, so no fault may lock them out.
 CONTROLS = (
-    Endpoint("GET /sandbox/faults", faults.show, counted=False),
-    Endpoint("PUT /sandbox/faults", faults.put, counted=False),
-    Endpoint("DELETE /sandbox/faults", faults.clear, counted=False),
+    Endpoint("GET /sandbox/faults", controls.show, counted=False),
+    Endpoint("PUT /sandbox/faults", controls.put, counted=False),
+    Endpoint("DELETE /sandbox/faults", controls.clear, counted=False),
 )
 FAULTY = frozenset({endpoint.name for endpoint in ENDPOINTS} | {faults.STREAM})
 

@@ -29,9 +29,9 @@ from bot.sandbox.call import Sandbox
 from bot.sandbox.endpoints import FAULTY, routes
 from bot.sandbox.errors import DataInUse, PortUnavailable
 from bot.sandbox.faults import Faults
+from bot.sandbox.hub import Hub
 from bot.sandbox.limits import Limiter
 from bot.sandbox.store import Store
-from bot.sandbox.stream import Hub
 from bot.sandbox.wire import noting
 
 logger = logging.getLogger(__name__)

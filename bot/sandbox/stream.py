@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -14,51 +13,10 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from bot.sandbox.call import Sandbox, base, person_of, token_of
 from bot.sandbox.errors import ApiError, bad_token
 from bot.sandbox.faults import STREAM, Fault, Faults
+from bot.sandbox.hub import Listener
 from bot.sandbox.wire import mute
 
 STREAMS = frozenset({"user", "user:notification", "public", "public:local"})
-BACKLOG = 10_000  # events that may wait for a listener that reads too slowly, before it is dropped
-
-
-@dataclass(eq=False)
-class Listener:
-    """One open WebSocket; `end` is set when it has to go at once, to the fault that wants it if one does."""
-
-    person: int
-    base: str
-    end: asyncio.Future[Fault | None]
-    streams: set[str] = field(default_factory=set)
-    queue: asyncio.Queue[str] = field(default_factory=lambda: asyncio.Queue(BACKLOG))
-
-    def finish(self, fault: Fault | None) -> None:
-        """End the connection now."""
-        if not self.end.done():
-            self.end.set_result(fault)
-
-
-class Hub:
-    """Everybody who listens."""
-
-    def __init__(self) -> None:
-        self.listeners: set[Listener] = set()
-
-    def tell(self, listener: Listener, stream: str, event: str, payload: str) -> None:
-        """Send an event to one listener, if it wants that stream; never waits."""
-        if stream not in listener.streams:
-            return
-        message = json.dumps({"stream": [stream], "event": event, "payload": payload})
-        try:
-            listener.queue.put_nowait(message)
-        except asyncio.QueueFull:
-            self.listeners.discard(listener)
-            listener.finish(None)
-
-    def interrupt(self, faults: Faults) -> None:
-        """Let faults that strike at once end the connections that are open."""
-        for listener in list(self.listeners):
-            fault = faults.draw_now()
-            if fault:
-                listener.finish(fault)
 
 
 def handler(sandbox: Sandbox) -> Callable[[WebSocket], Coroutine[Any, Any, None]]:
