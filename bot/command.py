@@ -22,6 +22,7 @@ COMMANDS = {
 }
 
 DEMO_PORT = 8015
+INTERRUPTED = 130
 
 EPILOG = "`deepselfie COMMAND --help` explains a command. Settings are environment variables: see README.md."
 
@@ -100,21 +101,21 @@ def demo(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     if options.once and not options.photo:
         parser.error("--once needs --photo FILE")
-    from bot import demo as demonstration
-    from bot.processes import ProcessDied
-    from bot.queues import RedisUnavailable
-
     port = options.port if options.port is not None else 0 if options.once else DEMO_PORT
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     try:
-        demonstration.run(
-            demonstration.Options(port, options.data, options.photo, options.once, options.json)
-        )
+        from bot import demo as demonstration
+        from bot.processes import ProcessDied
+        from bot.queues import RedisUnavailable
+
+        wanted = demonstration.Options(port, options.data, options.photo, options.once, options.json)
+        try:
+            demonstration.run(wanted)
+        except (demonstration.DemoFailed, ProcessDied, RedisUnavailable) as error:
+            return complain(error)
     except KeyboardInterrupt:
-        pass
-    except (demonstration.DemoFailed, ProcessDied, RedisUnavailable) as error:
-        return complain(error)
+        return INTERRUPTED if options.once else 0
     return 0
 
 
@@ -122,10 +123,11 @@ def _demo_parser() -> argparse.ArgumentParser:
     parser = _parser(
         "demo",
         "It starts an embedded Redis (or uses REDIS_URL, which should be a database of its own), the sandbox "
-        "network, listener, worker and responder, and prints a line a mention. Nothing leaves this machine.",
+        "network, listener, worker and responder, and prints a line a mention. Nothing leaves this machine, except "
+        "that a link that you post is opened.",
     )
     parser.add_argument(
-        "--port", type=int, metavar="N", help="the page's port (8015; any free one with --once)"
+        "--port", type=_port, metavar="N", help="the page's port (8015; any free one with --once)"
     )
     parser.add_argument(
         "--data", type=Path, metavar="DIR", help="keep everything in DIR instead of for this run only"
@@ -146,12 +148,33 @@ def _demo_parser() -> argparse.ArgumentParser:
 
 def sandbox(arguments: Sequence[str]) -> int:
     """Run the sandbox network."""
+    options = _sandbox_parser().parse_args(arguments)
+    from bot import logs
+    from bot.sandbox.server import serve
+    from bot.settings import Settings, SettingsError, load
+
+    log = logs.Log(__name__)
+    try:
+        logs.setup(load(Settings, os.environ).log_format)
+        serve(
+            options.host,
+            options.port,
+            options.data,
+            calls=options.calls,
+            ready=lambda url: log.info("listening", url=url),
+        )
+    except (SettingsError, OSError) as error:
+        return complain(error)
+    return 0
+
+
+def _sandbox_parser() -> argparse.ArgumentParser:
     parser = _parser(
         "sandbox", "SANDBOX_TOKEN is the bot's access token; without it, one is made up in DIR/bot.token."
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument(
-        "--port", type=int, default=DEMO_PORT, metavar="N", help="port, 0 for any free one (%(default)s)"
+        "--port", type=_port, default=DEMO_PORT, metavar="N", help="port, 0 for any free one (%(default)s)"
     )
     parser.add_argument(
         "--data", type=Path, required=True, metavar="DIR", help="where posts and photos are kept"
@@ -163,14 +186,7 @@ def sandbox(arguments: Sequence[str]) -> int:
         metavar="N",
         help="API calls a person may make in five minutes (%(default)s)",
     )
-    options = parser.parse_args(arguments)
-    from bot.sandbox.server import serve
-
-    try:
-        serve(options.host, options.port, options.data, calls=options.calls)
-    except OSError as error:
-        return complain(error)
-    return 0
+    return parser
 
 
 def complain(error: object) -> int:
@@ -183,6 +199,12 @@ def _parser(command: str, more: str = "") -> argparse.ArgumentParser:
     purpose = COMMANDS[command][1]
     description = f"{purpose[0].upper()}{purpose[1:]}. {more}".strip()
     return argparse.ArgumentParser(prog=f"deepselfie {command}", description=description)
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; give a number from 0 (any free one) to 65535")
+    return int(text)
 
 
 def _load(path: str) -> Callable[[Sequence[str]], int]:

@@ -19,6 +19,7 @@ from bot import queues
 from bot.ledger import Ledger
 from bot.processes import Event, Processes
 from bot.sandbox.person import Person
+from bot.settings import SettingsError, read
 from bot.valkey import start_valkey
 
 READY_SECONDS = 60
@@ -27,6 +28,9 @@ PROMISE_SECONDS = 60
 # Which sub-command each process runs, and what it logs once it is ready.
 BOT = {"worker": ("work", "ready"), "responder": ("respond", "ready"), "listener": ("listen", "stream open")}
 
+
+# All is on this machine; a proxy would at best not find it, and at worst see the bot's token.
+NO_PROXY = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
 
 SHOWN_APART = {"time", "level", "event"}
 
@@ -83,7 +87,8 @@ class Bot:
             post = person.post("@deepselfie what do you think?", [media])
             reply = person.wait_for_reply(post, PROMISE_SECONDS)
         except (mastodon.MastodonError, OSError) as error:
-            raise DemoFailed(f"{photo} could not be posted: {error}") from None
+            words = " ".join(str(part) for part in error.args)
+            raise DemoFailed(f"{photo} could not be posted: {words}") from None
         seconds = round(time.monotonic() - started, 3)
         self.processes.check()
         if reply is None:
@@ -130,10 +135,12 @@ def started(directory: Path, port: int, on_event: Callable[[str, Event], None]) 
     """Start all processes, and stop them at the end, however it comes."""
     processes = Processes(on_event)
     try:
-        redis_url = os.environ.get("REDIS_URL") or start_valkey(processes, directory)
         token = secrets.token_urlsafe()
-        environment = {**os.environ, "LOG_FORMAT": "json", "REDIS_URL": redis_url, "SANDBOX_TOKEN": token}
+        environment = {**os.environ, **NO_PROXY, "LOG_FORMAT": "json", "SANDBOX_TOKEN": token}
+        # First, because it refuses a directory or a port that another one uses, before anything is touched.
         url = start_sandbox(processes, directory, port, environment)
+        redis_url = read("REDIS_URL", os.environ) or start_valkey(processes, directory)
+        environment["REDIS_URL"] = redis_url
         # The photos lie on this machine, which the worker would otherwise rightly refuse to look at.
         environment |= {"MASTODON_URL": url, "MASTODON_TOKEN": token, "WORKER_PRIVATE_ADDRESSES": "allow"}
         for name, (command, _) in BOT.items():
@@ -141,7 +148,7 @@ def started(directory: Path, port: int, on_event: Callable[[str, Event], None]) 
         for name, (_, ready) in BOT.items():
             processes.wait_for(name, ready, READY_SECONDS)
         yield Bot(url, redis_url, processes)
-    except TimeoutError as error:
+    except (TimeoutError, SettingsError) as error:
         raise DemoFailed(str(error)) from None
     finally:
         processes.stop()
@@ -153,22 +160,18 @@ def start_sandbox(processes: Processes, directory: Path, port: int, environment:
     Raises:
         ProcessDied: It did not start.
     """
-    data = directory / "sandbox"
-    data.mkdir(exist_ok=True)
-    address = data / "url"
-    address.unlink(missing_ok=True)
-    processes.deepselfie("sandbox", ["sandbox", "--port", str(port), "--data", str(data)], environment)
-    deadline = time.monotonic() + READY_SECONDS
-    while not address.exists() and time.monotonic() < deadline:
-        processes.check()
-        time.sleep(0.01)
-    return address.read_text().strip()
+    data = str(directory / "sandbox")
+    processes.deepselfie("sandbox", ["sandbox", "--port", str(port), "--data", data], environment)
+    return str(processes.wait_for("sandbox", "listening", READY_SECONDS)["url"])
 
 
 @contextmanager
 def _directory(given: Path | None) -> Iterator[Path]:
     if given:
-        given.mkdir(parents=True, exist_ok=True)
+        try:
+            given.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DemoFailed(f"--data {given} cannot be used: {error.strerror}") from None
         yield given.resolve()
         return
     with tempfile.TemporaryDirectory(prefix="deepselfie-") as directory:

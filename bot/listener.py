@@ -5,9 +5,12 @@ The stream is only speed. The poller, from a cursor that survives restarts, is w
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
+import time
 from datetime import UTC, datetime, timedelta
+from queue import Empty, SimpleQueue
 
 from redis import Redis, RedisError
 
@@ -34,8 +37,9 @@ class Listener:
         self._ledger = Ledger(redis)
         self._poll_seconds = settings.poll_seconds
         self._catch_up = timedelta(minutes=settings.catch_up_minutes)
-        self._stop = threading.Event()
-        self._poll_now = threading.Event()
+        self._stopped = False
+        # Not an Event: its lock is not reentrant, and `stop` may be called from a signal handler.
+        self._wake: SimpleQueue[None] = SimpleQueue()
 
     def run(self) -> None:
         """Listen until `stop` is called.
@@ -46,7 +50,7 @@ class Listener:
         # A daemon: a stream blocks in its socket, and what it was about to deliver the next poll finds.
         threading.Thread(target=self._stream, name="stream", daemon=True).start()
         failures = 0
-        while not self._stop.is_set():
+        while not self._stopped:
             pause = self._poll_seconds
             try:
                 self._poll()
@@ -57,18 +61,18 @@ class Listener:
                 failures += 1
                 pause = _asked_for(error) or max(pause, _pause(failures))
                 LOG.warning("poll failed", error=str(error), failures=failures, pause=pause)
-            self._poll_now.wait(pause)
-            self._poll_now.clear()
+            with contextlib.suppress(Empty):
+                self._wake.get(timeout=pause)
 
     def stop(self) -> None:
         """Make `run` return soon. Safe to call from a signal handler."""
-        self._stop.set()
-        self._poll_now.set()
+        self._stopped = True
+        self._wake.put(None)
 
     def _poll(self) -> None:
         cursor = self._ledger.cursor(self._network.name)
         position: str | None = cursor
-        while not self._stop.is_set():
+        while not self._stopped:
             page = self._network.mentions_after(position)
             for mention in page.mentions:
                 self._take(mention)
@@ -81,7 +85,7 @@ class Listener:
 
     def _stream(self) -> None:
         failures = 0
-        while not self._stop.is_set():
+        while not self._stopped:
             started = datetime.now(UTC)
             try:
                 self._network.watch(self._take, self._connected)
@@ -90,15 +94,17 @@ class Listener:
                 LOG.warning("stream failed", network=self._network.name, error=str(error))
                 if _permanent(error):
                     return
+            except Exception:
+                LOG.exception("stream failed", network=self._network.name)
             stable = datetime.now(UTC) - started > timedelta(seconds=STABLE_SECONDS)
             failures = 1 if stable else failures + 1
             # Also after a clean close: a server that closes at once must not be hammered.
-            self._stop.wait(_pause(failures))
+            time.sleep(_pause(failures))
 
     def _connected(self) -> None:
         LOG.info("stream open", network=self._network.name)
         # What happened while the stream was down, only a poll can tell.
-        self._poll_now.set()
+        self._wake.put(None)
 
     def _take(self, mention: Mention) -> None:
         skip = self._reason_to_skip(mention)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 Score = Annotated[float, Field(ge=0, le=1)]
 Visibility = Literal["public", "unlisted", "private", "direct"]
@@ -55,7 +54,7 @@ class Mention(Message):
     """The post's id: an opaque string, unique within its network."""
     author: str
     """The author's handle, as one writes it after an @."""
-    created_at: datetime
+    created_at: AwareDatetime
     visibility: Visibility = "public"
     warning: str = ""
     """The content warning the post stands behind; empty for none."""

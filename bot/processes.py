@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import signal
 import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import Any
 
 STOP_SECONDS = 5
 LAST_LINES = 20
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Event = dict[str, Any]
 
@@ -26,8 +30,8 @@ class _Child:
     name: str
     process: subprocess.Popen[bytes]
     last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=LAST_LINES))
-    seen: set[str] = field(default_factory=set)
-    """Names of the events it has logged."""
+    seen: dict[str, Event] = field(default_factory=dict)
+    """The events it has logged, by name, the latest of each."""
     reader: threading.Thread | None = None
 
 
@@ -43,34 +47,29 @@ class Processes:
         self._children: list[_Child] = []
         self._changed = threading.Condition()
 
-    def start(
-        self, name: str, command: Sequence[str], environment: Mapping[str, str], *, input_text: str = ""
-    ) -> None:
+    def start(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> None:
         """Start one process."""
         process = subprocess.Popen(
             command,
             env=dict(environment),
-            stdin=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             # Ctrl-C in a terminal reaches the whole foreground group; these are stopped in order instead.
             start_new_session=True,
         )
-        assert process.stdin
-        assert process.stdout
-        process.stdin.write(input_text.encode())
-        process.stdin.close()
         child = _Child(name, process)
-        child.reader = threading.Thread(target=self._read, args=(child, process.stdout), daemon=True)
-        child.reader.start()
         self._children.append(child)
+        child.reader = threading.Thread(target=self._read, args=(child,), daemon=True)
+        child.reader.start()
 
     def deepselfie(self, name: str, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
         """Start one `deepselfie` sub-command with this very Python."""
-        self.start(name, [sys.executable, "-m", "bot", *arguments], environment)
+        # -P: a bot.py that lies where the user happens to be must not run in its place.
+        self.start(name, [sys.executable, "-P", "-m", "bot", *arguments], environment)
 
-    def wait_for(self, name: str, event: str, seconds: float) -> None:
-        """Wait until a process has logged an event.
+    def wait_for(self, name: str, event: str, seconds: float) -> Event:
+        """Wait until a process has logged an event, and return it.
 
         Raises:
             ProcessDied: Some process ended before that.
@@ -81,6 +80,7 @@ class Processes:
             if not self._changed.wait_for(lambda: event in child.seen or bool(self._dead()), seconds):
                 raise TimeoutError(f"the {name} did not get ready within {seconds:.0f} s")
         self.check()
+        return child.seen[event]
 
     def pid(self, name: str) -> int:
         """A process's id."""
@@ -107,14 +107,16 @@ class Processes:
 
     def stop(self) -> None:
         """End all processes, the youngest first, by force those that do not end by themselves."""
-        while self._children:
-            child = self._children.pop()
-            child.process.terminate()
-            try:
-                child.process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                child.process.kill()
-                child.process.wait()
+        with _undisturbed():
+            while self._children:
+                child = self._children[-1]
+                child.process.terminate()
+                try:
+                    child.process.wait(STOP_SECONDS)
+                except subprocess.TimeoutExpired:
+                    child.process.kill()
+                    child.process.wait()
+                self._children.pop()
 
     def _child(self, name: str) -> _Child:
         return next(child for child in self._children if child.name == name)
@@ -122,19 +124,44 @@ class Processes:
     def _dead(self) -> list[_Child]:
         return [child for child in self._children if child.process.poll() is not None]
 
-    def _read(self, child: _Child, lines: IO[bytes]) -> None:
-        with lines:
+    def _read(self, child: _Child) -> None:
+        assert child.process.stdout
+        with child.process.stdout as lines:
             for line in lines:
                 text = line.decode(errors="replace").rstrip()
-                try:
-                    event = json.loads(text)
-                except ValueError:
+                event = _event(text)
+                if event is None:
                     child.last_lines.append(text.removeprefix("deepselfie: "))
                     continue
-                self._on_event(child.name, event)
+                # Whatever the callback does, the pipe must be emptied, or the child stands still.
+                with contextlib.suppress(Exception):
+                    self._on_event(child.name, event)
                 with self._changed:
-                    child.seen.add(event["event"])
+                    child.seen[event["event"]] = event
                     self._changed.notify_all()
         child.process.wait()
         with self._changed:
             self._changed.notify_all()
+
+
+def _event(line: str) -> Event | None:
+    """The event that a line of a log tells of; None for any other line."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and isinstance(event.get("event"), str) else None
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let no impatient second Ctrl-C leave processes behind. Signals are the main thread's."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in STOP_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

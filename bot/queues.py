@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from redis import Redis, RedisError
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
@@ -22,6 +20,10 @@ JOBS = {PHOTOS: "worker.judge.judge", REPLIES: "bot.responder.respond"}
 JOB_TIMEOUT_SECONDS = 55
 FAILED_JOB_TTL_SECONDS = 7 * 24 * 3600
 
+TIMEOUT_SECONDS = 5
+
+EXAMPLE = "redis://:PASSWORD@HOST:6379/0, with the password percent-encoded (/ is %2F)"
+
 LOG = Log(__name__)
 
 
@@ -36,9 +38,17 @@ def connect(url: str) -> Redis:
         RedisUnavailable: It does not.
     """
     try:
-        redis = Redis.from_url(url, retry=Retry(ExponentialWithJitterBackoff(cap=1, base=0.05), 3))
+        redis = Redis.from_url(
+            url,
+            socket_connect_timeout=TIMEOUT_SECONDS,
+            socket_timeout=TIMEOUT_SECONDS,
+            retry=Retry(ExponentialWithJitterBackoff(cap=1, base=0.05), 3),
+        )
         redis.ping()
-    except (RedisError, ValueError) as error:
+    except ValueError:
+        # Neither the address nor the error is shown: a password that breaks an address would be in both.
+        raise RedisUnavailable(f"REDIS_URL is no address of a Redis; it looks like {EXAMPLE}") from None
+    except RedisError as error:
         raise RedisUnavailable(
             f"Redis at {_without_password(url)} does not answer ({error}); start it, or correct REDIS_URL"
         ) from None
@@ -64,10 +74,16 @@ def serve(redis: Redis, queue: str) -> None:
     """
     worker = SimpleWorker([queue], connection=redis, serializer=JSONSerializer, log_job_description=False)
     LOG.info("ready", queue=queue)
-    worker.work(logging_level="WARNING")
-    LOG.info("stopped", queue=queue)
+    try:
+        worker.work(logging_level="WARNING")
+    except RedisError as error:
+        # Told to stop while Redis is away, RQ cannot sign off.
+        LOG.warning("stopped without Redis", queue=queue, error=str(error))
+    else:
+        LOG.info("stopped", queue=queue)
 
 
 def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
+    """A password may hold anything, an @ or a / too: all up to the last @ goes."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"

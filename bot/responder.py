@@ -19,8 +19,10 @@ from bot.settings import NetworkSettings, load
 
 LOG = Log(__name__)
 
-TRIES = 4
+# Together with the network's own time-outs, all tries fit into an RQ job.
+TRIES = 3
 PAUSE_SECONDS = 2
+LONGEST_PAUSE_SECONDS = 10
 
 
 class Responder:
@@ -57,13 +59,15 @@ class Responder:
                 if error.permanent:
                     raise
                 pause = error.retry_after or PAUSE_SECONDS * 2 ** (attempt - 1)
+                if pause > LONGEST_PAUSE_SECONDS:
+                    raise
                 LOG.warning("trying again", key=mention.key, error=str(error), attempt=attempt, pause=pause)
                 time.sleep(pause)
         return self._network.reply(mention, reply)
 
 
 def respond(key: str) -> None:
-    """The RQ job: answer one mention. Any `rq worker` with the settings can run it."""
+    """The RQ job: answer one mention."""
     responder().respond(key)
 
 

@@ -52,7 +52,7 @@ class ListenerSettings(NetworkSettings):
         alias="BOT_POLL_SECONDS",
         description="seconds between two looks for mentions that the stream did not deliver",
     )
-    catch_up_minutes: Annotated[float, Field(gt=0)] = Field(
+    catch_up_minutes: Annotated[float, Field(gt=0, le=60 * 24 * 365)] = Field(
         60,
         alias="BOT_CATCH_UP_MINUTES",
         description="after a pause, mentions older than this many minutes are skipped, not answered late",
@@ -71,7 +71,7 @@ def load(kind: type[S], environment: Mapping[str, str]) -> S:
     values = {}
     for field in kind.model_fields.values():
         name = str(field.alias)
-        if (value := _value(name, environment)) is not None:
+        if (value := read(name, environment)) is not None:
             values[name] = value
     try:
         return kind.model_validate(values)
@@ -79,17 +79,21 @@ def load(kind: type[S], environment: Mapping[str, str]) -> S:
         raise SettingsError("; ".join(_sentence(kind, values, dict(e)) for e in error.errors())) from None
 
 
-def _value(name: str, environment: Mapping[str, str]) -> str | None:
-    """An empty variable counts as not set: that is what `NAME=` in an .env file means."""
+def read(name: str, environment: Mapping[str, str]) -> str | None:
+    """A variable's value, or what is in the file that NAME_FILE names; None if neither is set.
+
+    An empty variable counts as not set: that is what `NAME=` in an .env file means.
+
+    Raises:
+        SettingsError: The file cannot be read.
+    """
     if value := environment.get(name):
         return value
     if file := environment.get(f"{name}_FILE"):
         try:
             return Path(file).read_text().strip()
-        except OSError as error:
-            raise SettingsError(
-                f"{name}_FILE names {file}, which cannot be read ({error.strerror})"
-            ) from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{name}_FILE names {file}, which cannot be read as text ({error})") from None
     return None
 
 

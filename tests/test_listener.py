@@ -105,10 +105,21 @@ def test_mentions_posted_while_the_listener_was_dead_are_heard_when_it_is_back(
 
 
 def test_without_a_stream_mentions_are_polled(network: Network, ann: Person, state: State) -> None:
-    network.switch_on(endpoint="GET /api/v1/streaming", kind="stream_closes")
+    network.switch_on(endpoint="GET /api/v1/streaming", kind="server_error")
     network.listen(BOT_POLL_SECONDS="0.2")
+    assert state(ann.post("@deepselfie heard at the first look")) == "new"
 
-    assert state(ann.post("@deepselfie hello")) == "new"
+    assert state(ann.post("@deepselfie heard at a later one")) == "new"
+
+
+def test_a_stream_that_closes_again_and_again_is_opened_again(
+    network: Network, ann: Person, state: State
+) -> None:
+    network.switch_on(endpoint="GET /api/v1/streaming", kind="stream_closes")
+    network.listen(BOT_POLL_SECONDS="3600")
+    network.settle()
+
+    assert [state(ann.post(f"@deepselfie {number}")) for number in range(3)] == ["new"] * 3
 
 
 def test_each_mention_is_queued_once_though_stream_and_poller_both_hear_it(

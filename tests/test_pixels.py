@@ -87,6 +87,10 @@ def test_an_animation_is_judged_by_its_first_frame() -> None:
     assert corners(moving) == [RED] * 4
 
 
+def test_damaged_metadata_is_no_reason_to_refuse_a_photo() -> None:
+    assert corners(encoded(quadrants(), "JPEG", exif=b"Exif\0\0garbage")) == [RED, GREEN, BLUE, WHITE]
+
+
 @pytest.mark.parametrize(
     ("photo", "fault"),
     [

@@ -50,5 +50,5 @@ def test_a_wrong_value_is_shown_with_its_limit() -> None:
 def test_a_secret_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     file = tmp_path / "missing"
 
-    with pytest.raises(SettingsError, match=f"MASTODON_TOKEN_FILE names {file}, which cannot be read"):
+    with pytest.raises(SettingsError, match=f"_FILE names {file}, which cannot be read as text"):
         load(NetworkSettings, {"MASTODON_URL": "https://x", "MASTODON_TOKEN_FILE": str(file)})

@@ -22,6 +22,7 @@ URL = "https://example.org/a/b"
         (b'<meta property="og:image">', None),
         (b'<meta property="og:image" content="http://[broken">', None),
         (b"<title>words only</title>", None),
+        (b'<meta property="og:image" content="/p.jpg"><![<x', "https://example.org/p.jpg"),
         (b"\xff\xfe\x00 no html at all", None),
         (b"", None),
     ],

@@ -87,9 +87,15 @@ def test_a_photo_that_is_too_large_is_told_its_size_and_the_limit() -> None:
     assert "up to 40" in words
 
 
-def test_a_network_with_little_room_loses_the_details_first() -> None:
-    assert text(judged(0.5), caution=CAUTION, room=20) == "50/100."
-    assert len(text(*[judged(0.5)] * 9, room=40)) <= 40
+def test_a_network_with_little_room_loses_the_last_photos_but_never_the_caution() -> None:
+    assert (
+        text(judged(0.9), judged(0.5), judged(0.1), caution=CAUTION, room=55)
+        == f"Best first:\nPhoto 1: 90/100\n{CAUTION}"
+    )
+
+
+def test_a_reply_is_never_longer_than_there_is_room() -> None:
+    assert text(room=20) == "Hi! Mention me with…"
 
 
 def test_a_reply_is_as_private_as_its_mention_and_keeps_its_warning() -> None:

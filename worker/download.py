@@ -15,9 +15,9 @@ import threading
 from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
-from urllib.parse import urljoin, urlsplit
 
 import httpcore
+import httpx
 
 from bot.logs import Log
 from worker.addresses import is_public
@@ -120,22 +120,21 @@ class Downloader:
         except TimeoutError:
             raise DownloadFailed("too_slow", limit=self._limits.seconds) from None
 
-    async def _get(self, url: str) -> _Answer:
+    async def _get(self, link: str) -> _Answer:
+        url = _parse(link, private_addresses=self._limits.private_addresses)
         for _ in range(MAX_REDIRECTS + 1):
-            _check(url, private_addresses=self._limits.private_addresses)
             try:
-                async with self._pool.stream("GET", url, headers=_headers(url)) as response:
+                async with self._pool.stream("GET", str(url), headers=_headers(url)) as response:
                     if response.status not in REDIRECTS:
-                        return await self._read(url, response)
-                    url = urljoin(url, _header(response, b"location"))
+                        return await self._read(str(url), response)
+                    link = _header(response, b"location")
             except DownloadFailed:
                 raise
             # Besides httpcore's own errors, a server's nonsense raises ValueError, h11's and ssl's.
             except Exception as error:
-                LOG.info(
-                    "download failed", host=urlsplit(url).hostname, error=f"{type(error).__name__}: {error}"
-                )
+                LOG.info("download failed", host=url.host, error=f"{type(error).__name__}: {error}")
                 raise DownloadFailed("unreachable") from None
+            url = _parse(link, private_addresses=self._limits.private_addresses, base=url)
         raise DownloadFailed("unreachable")
 
     async def _read(self, url: str, response: httpcore.Response) -> _Answer:
@@ -184,23 +183,24 @@ class _GuardedBackend(httpcore.AsyncNetworkBackend):
         return await self._dial.connect_tcp(addresses[-1], port, timeout, local_address, socket_options)
 
 
-def _check(url: str, *, private_addresses: bool) -> None:
-    if len(url) > MAX_URL_LENGTH or any(character <= " " or character in "\\\x7f" for character in url):
+def _parse(link: str, *, private_addresses: bool, base: httpx.URL | None = None) -> httpx.URL:
+    """A link as people write it (spaces, umlauts) as a URL that may be opened."""
+    if len(link) > MAX_URL_LENGTH or "\\" in link:
         raise DownloadFailed("bad_link")
     try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
+        url = base.join(link) if base else httpx.URL(link.strip())
+    except (httpx.InvalidURL, ValueError):
         raise DownloadFailed("bad_link") from None
-    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
+    if url.scheme not in {"http", "https"} or not url.host or url.userinfo:
         raise DownloadFailed("bad_link")
-    if port not in {None, 80, 443} and not private_addresses:
+    if url.port not in {None, 80, 443} and not private_addresses:
         raise DownloadFailed("forbidden_address")
+    return url
 
 
-def _headers(url: str) -> list[tuple[bytes | str, bytes | str]]:
+def _headers(url: httpx.URL) -> list[tuple[bytes | str, bytes | str]]:
     return [
-        ("Host", urlsplit(url).netloc),
+        ("Host", url.netloc),
         ("User-Agent", USER_AGENT),
         ("Accept", "image/*, text/html;q=0.5"),
         ("Accept-Encoding", "identity"),
@@ -213,7 +213,11 @@ def _header(response: httpcore.Response, name: bytes) -> str:
 
 
 async def _outcome(download: Coroutine[Any, Any, bytes]) -> bytes | DownloadFailed:
+    """One photo's trouble is not the others'."""
     try:
         return await download
     except DownloadFailed as failed:
         return failed
+    except Exception:
+        LOG.exception("download failed")
+        return DownloadFailed("unreachable")

@@ -55,7 +55,7 @@ class Worker:
 
 
 def judge(key: str) -> None:
-    """The RQ job: judge one mention. Any `rq worker` with the settings can run it."""
+    """The RQ job: judge one mention."""
     worker().judge(key)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from html.parser import HTMLParser
 from urllib.parse import urljoin
 
@@ -17,7 +18,9 @@ def picture_of(html: bytes, url: str) -> str | None:
         url: Where the page came from, for relative addresses.
     """
     parser = _Meta()
-    parser.feed(html.decode("utf-8", errors="replace"))
+    # Malformed declarations ("<![x") make it raise; what stood before them still counts.
+    with contextlib.suppress(AssertionError):
+        parser.feed(html.decode("utf-8", errors="replace"))
     found = next((parser.contents[name] for name in NAMES if name in parser.contents), None)
     try:
         return urljoin(url, found) if found else None

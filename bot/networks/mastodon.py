@@ -172,7 +172,19 @@ def _errors(client: mastodon_py.Mastodon, doing: str) -> Iterator[None]:
     except (mastodon_py.MastodonNetworkError, mastodon_py.MastodonServerError) as error:
         raise NetworkError(f"{doing}: {_words(error)}", permanent=False) from None
     except mastodon_py.MastodonError as error:
-        raise NetworkError(f"{doing}: {_words(error)}", permanent=True) from None
+        raise NetworkError(f"{doing}: {_words(error)}", permanent=_is_refusal(error)) from None
+
+
+def _is_refusal(error: mastodon_py.MastodonError) -> bool:
+    """Whether the server itself said no, with a status and a reason in its JSON.
+
+    A firewall's or a maintenance page has no such reason, and goes away.
+    """
+    match error.args:
+        case (_, int(status), _, str(reason)):
+            return 400 <= status < 500 and bool(reason)
+        case _:
+            return False
 
 
 def _words(error: Exception) -> str:

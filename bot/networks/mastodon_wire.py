@@ -5,12 +5,12 @@ Servers other than Mastodon send other ids, more fields and fewer: what is not n
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
-from datetime import datetime
 from html.parser import HTMLParser
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from bot.logs import Log
 from bot.messages import Mention, Photo, Visibility
@@ -18,6 +18,7 @@ from bot.messages import Mention, Photo, Visibility
 LOG = Log(__name__)
 
 MAX_LINKS = 4
+MAX_WARNING = 100
 
 
 class _Wire(BaseModel):
@@ -44,7 +45,7 @@ class Status(_Wire):
     """A post."""
 
     id: str
-    created_at: datetime
+    created_at: AwareDatetime
     content: str
     account: Account
     visibility: str = "public"
@@ -59,7 +60,7 @@ class Notification(_Wire):
 
     id: str
     type: str
-    created_at: datetime
+    created_at: AwareDatetime
     status: Status | None = None
 
 
@@ -98,7 +99,8 @@ def mention_from(notification: Notification, bot_id: str) -> Mention | None:
         author=status.account.acct,
         created_at=status.created_at,
         visibility=_visibility(status.visibility),
-        warning=status.spoiler_text or "",
+        # Long ones would leave no room for the reply behind them.
+        warning=(status.spoiler_text or "")[:MAX_WARNING],
         language=status.language,
         author_is_bot=bool(status.account.bot),
         answers_bot=status.in_reply_to_account_id == bot_id,
@@ -144,8 +146,10 @@ class _Links(HTMLParser):
     @classmethod
     def found_in(cls, content: str) -> list[str]:
         parser = cls()
-        parser.feed(content)
-        parser.close()
+        # Malformed declarations ("<![x") make it raise; the links before them still count.
+        with contextlib.suppress(AssertionError):
+            parser.feed(content)
+            parser.close()
         return parser.urls
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
