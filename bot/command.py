@@ -123,8 +123,8 @@ def _demo_parser() -> argparse.ArgumentParser:
     parser = _parser(
         "demo",
         "It starts an embedded Redis (or uses REDIS_URL, which should be a database of its own), the sandbox "
-        "network, listener, worker and responder, and prints a line a mention. Nothing leaves this machine, except "
-        "that a link that you post is opened.",
+        "network, listener, worker and responder, and prints a line a mention. Nothing leaves this machine, "
+        "except that a link that you post is opened.",
     )
     parser.add_argument(
         "--port", type=_port, metavar="N", help="the page's port (8015; any free one with --once)"
