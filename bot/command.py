@@ -58,16 +58,19 @@ def listen(arguments: Sequence[str]) -> int:
     """Run the listener."""
     _parser("listen", "It needs MASTODON_URL, MASTODON_TOKEN and REDIS_URL.").parse_args(arguments)
     from bot import logs, queues
+    from bot.ledger import Ledger
     from bot.listener import Listener
     from bot.networks import connect
     from bot.networks.base import NetworkError
     from bot.settings import ListenerSettings, SettingsError, load
+    from bot.sweeper import Sweeper
 
     try:
         settings = load(ListenerSettings, os.environ)
         logs.setup(settings.log_format)
         redis = queues.connect(settings.redis_url.get_secret_value())
         listener = Listener(connect(settings), redis, settings)
+        Sweeper(redis, Ledger(redis, settings.policy)).start()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: listener.stop())
         listener.run()
@@ -80,15 +83,18 @@ def respond(arguments: Sequence[str]) -> int:
     """Run the responder."""
     _parser("respond", "It needs MASTODON_URL, MASTODON_TOKEN and REDIS_URL.").parse_args(arguments)
     from bot import logs, queues
+    from bot.ledger import Ledger
     from bot.networks.base import NetworkError
     from bot.responder import responder
     from bot.settings import NetworkSettings, SettingsError, load
+    from bot.sweeper import Sweeper
 
     try:
         settings = load(NetworkSettings, os.environ)
         logs.setup(settings.log_format)
         redis = queues.connect(settings.redis_url.get_secret_value())
         responder()
+        Sweeper(queues.connect(settings.redis_url.get_secret_value()), Ledger(redis, settings.policy)).start()
         queues.serve(redis, queues.REPLIES)
     except (SettingsError, queues.RedisUnavailable, NetworkError) as error:
         return complain(error)

@@ -96,8 +96,7 @@ class Bot:
                 f"no reply within {PROMISE_SECONDS} s; `deepselfie demo` without --once shows why"
             )
         record = Ledger(queues.connect(self.redis_url)).read(f"mastodon:{post}")
-        best = record.verdict.best if record and record.verdict else None
-        score, label = (best.score, best.label) if best else (None, None)
+        score, label = (record.score, record.label) if record else (None, None)
         return Answer(score, label, reply.text, seconds, reply.url)
 
 
@@ -182,7 +181,7 @@ def _show_line(name: str, event: Event) -> None:
     """A line a mention, and whatever went wrong."""
     clock = time.strftime("%H:%M:%S")
     if event["event"] == "answered":
-        score = f"{event['score'] * 100:3.0f}/100" if "score" in event else "no score"
+        score = f"{event['score'] * 100:3.0f}/100" if event["score"] is not None else "no score"
         _say(f"  {clock}  {event['key']}  {score}  {event['seconds']:.2f} s")
     elif event["level"] != "info":
         details = " ".join(f"{field}={value}" for field, value in event.items() if field not in SHOWN_APART)

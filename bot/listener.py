@@ -9,16 +9,18 @@ import contextlib
 import random
 import threading
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from queue import Empty, SimpleQueue
 
 from redis import Redis, RedisError
 
+from bot import queues
+from bot.chaos import reach
 from bot.ledger import Ledger
 from bot.logs import Log
 from bot.messages import Mention
 from bot.networks.base import Network, NetworkError
-from bot.queues import PHOTOS, enqueue
 from bot.settings import ListenerSettings
 
 LOG = Log(__name__)
@@ -27,6 +29,8 @@ FIRST_PAUSE_SECONDS = 1
 LONGEST_PAUSE_SECONDS = 300
 STABLE_SECONDS = 60
 
+TOO_OLD = "too old"
+
 
 class Listener:
     """Watches one network until told to stop."""
@@ -34,7 +38,7 @@ class Listener:
     def __init__(self, network: Network, redis: Redis, settings: ListenerSettings) -> None:
         self._network = network
         self._redis = redis
-        self._ledger = Ledger(redis)
+        self._ledger = Ledger(redis, settings.policy)
         self._poll_seconds = settings.poll_seconds
         self._catch_up = timedelta(minutes=settings.catch_up_minutes)
         self._stopped = False
@@ -74,11 +78,9 @@ class Listener:
         position: str | None = cursor
         while not self._stopped:
             page = self._network.mentions_after(position)
-            for mention in page.mentions:
-                self._take(mention)
-            if page.cursor and page.cursor != cursor:
-                cursor = page.cursor
-                self._ledger.set_cursor(self._network.name, cursor)
+            moved = page.cursor if page.cursor != cursor else None
+            self._take(page.mentions, moved)
+            cursor = page.cursor or cursor
             if page.next is None:
                 return
             position = page.next
@@ -88,7 +90,7 @@ class Listener:
         while not self._stopped:
             started = datetime.now(UTC)
             try:
-                self._network.watch(self._take, self._connected)
+                self._network.watch(lambda mention: self._take([mention]), self._connected)
                 LOG.warning("stream ended", network=self._network.name)
             except (NetworkError, RedisError) as error:
                 LOG.warning("stream failed", network=self._network.name, error=str(error))
@@ -106,16 +108,30 @@ class Listener:
         # What happened while the stream was down, only a poll can tell.
         self._wake.put(None)
 
-    def _take(self, mention: Mention) -> None:
-        skip = self._reason_to_skip(mention)
-        if not self._ledger.ingest(mention, skip=skip):
-            return
-        if skip:
-            LOG.info("skipped", key=mention.key, reason=skip)
-            return
-        enqueue(self._redis, PHOTOS, mention.key)
-        age = (datetime.now(UTC) - mention.created_at).total_seconds()
-        LOG.info("heard", key=mention.key, photos=len(mention.photos), age=age)
+    def _take(self, mentions: Sequence[Mention], cursor: str | None = None) -> None:
+        reach("heard")
+        reasons = {mention.key: self._reason_to_skip(mention) for mention in mentions}
+        with_reasons = [(mention, reasons[mention.key]) for mention in mentions]
+        fresh = (
+            set(self._ledger.ingest(self._network.name, with_reasons, cursor))
+            if mentions or cursor
+            else set()
+        )
+        reach("ingested")
+        for mention in mentions:
+            key, reason = mention.key, reasons[mention.key]
+            if key not in fresh:
+                continue
+            if reason:
+                LOG.info("skipped", key=key, reason=reason)
+                continue
+            queues.enqueue(self._redis, queues.PHOTOS, key)
+            reach("enqueued")
+            age = (datetime.now(UTC) - mention.created_at).total_seconds()
+            LOG.info("heard", key=key, photos=len(mention.photos), age=age)
+        too_old = sum(reasons[key] == TOO_OLD for key in fresh)
+        if too_old:
+            LOG.warning("not answered after a pause", mentions=too_old, older_than=str(self._catch_up))
 
     def _reason_to_skip(self, mention: Mention) -> str:
         if mention.author_is_bot:
@@ -123,7 +139,7 @@ class Listener:
         if mention.answers_bot and not mention.photos:
             return "small talk"
         if datetime.now(UTC) - mention.created_at > self._catch_up:
-            return "too old"
+            return TOO_OLD
         return ""
 
 

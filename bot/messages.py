@@ -113,6 +113,10 @@ class Verdict(Message):
         return max(judged, key=lambda opinion: opinion.score, default=None)
 
 
+# What a mention gets that something of ours went wrong with.
+APOLOGY = Verdict(opinions=(Declined(reason="our_fault"),), judge="")
+
+
 class Reply(Message):
     """What the bot says back."""
 

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import secrets
+import signal
+import time
+from collections.abc import Iterable
+from types import FrameType
+
 from redis import Redis, RedisError
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
@@ -18,7 +26,10 @@ JOBS = {PHOTOS: "worker.judge.judge", REPLIES: "bot.responder.respond"}
 
 # A job that runs longer has missed the one-minute promise anyway.
 JOB_TIMEOUT_SECONDS = 55
-FAILED_JOB_TTL_SECONDS = 7 * 24 * 3600
+# The ledger knows what failed; RQ's own list is only for looking at the last ones.
+FAILED_JOB_TTL_SECONDS = 3600
+
+RECONNECT_SECONDS = 1
 
 TIMEOUT_SECONDS = 5
 
@@ -57,9 +68,11 @@ def connect(url: str) -> Redis:
 
 def enqueue(redis: Redis, queue: str, key: str) -> None:
     """Hand a mention on to the next process."""
-    Queue(queue, connection=redis, serializer=JSONSerializer).enqueue(
+    _queue(redis, queue).enqueue(
         JOBS[queue],
         key,
+        # A new id each time: a job that a dead worker took must not share one with its successor.
+        job_id=f"{_digest(key)}-{secrets.token_hex(4)}",
         description=f"{queue} {key}",
         job_timeout=JOB_TIMEOUT_SECONDS,
         result_ttl=0,
@@ -67,20 +80,68 @@ def enqueue(redis: Redis, queue: str, key: str) -> None:
     )
 
 
+def waiting(redis: Redis, keys: Iterable[str]) -> dict[str, str]:
+    """Each mention, and the queue in which a job for it waits, "" for none."""
+    places = {job_id.partition("-")[0]: name for name in JOBS for job_id in _queue(redis, name).job_ids}
+    return {key: places.get(_digest(key), "") for key in keys}
+
+
 def serve(redis: Redis, queue: str) -> None:
     """Run one queue's jobs in this process, one after the other, until SIGTERM or SIGINT.
 
-    No fork a job: whatever the process has loaded stays loaded.
+    No fork a job: whatever the process has loaded stays loaded. When Redis goes away RQ's worker ends; here
+    another one takes its place as soon as Redis is back.
     """
-    worker = SimpleWorker([queue], connection=redis, serializer=JSONSerializer, log_job_description=False)
+    stop = _Stop()
     LOG.info("ready", queue=queue)
-    try:
-        worker.work(logging_level="WARNING")
-    except RedisError as error:
-        # Told to stop while Redis is away, RQ cannot sign off.
-        LOG.warning("stopped without Redis", queue=queue, error=str(error))
-    else:
-        LOG.info("stopped", queue=queue)
+    while not stop.requested:
+        worker = _Worker([queue], redis, stop)
+        # Without Redis, a worker can neither sign on nor sign off.
+        with contextlib.suppress(RedisError):
+            worker.work(logging_level="ERROR")
+        stop.listen()
+        if not stop.requested:
+            LOG.warning("Redis is away", queue=queue)
+            time.sleep(RECONNECT_SECONDS)
+    LOG.info("stopped", queue=queue)
+
+
+class _Stop:
+    """Whether SIGTERM or SIGINT came, now or while one of RQ's workers was listening to them."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self.listen()
+
+    def listen(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._request)
+
+    def _request(self, *_: object) -> None:
+        self.requested = True
+
+
+class _Worker(SimpleWorker):
+    """RQ's worker without fork, that remembers having been told to stop."""
+
+    max_connection_wait_time = RECONNECT_SECONDS
+
+    def __init__(self, names: list[str], redis: Redis, stop: _Stop) -> None:
+        super().__init__(names, connection=redis, serializer=JSONSerializer, log_job_description=False)
+        self._stop = stop
+
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:
+        self._stop.requested = True
+        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
+
+
+def _queue(redis: Redis, name: str) -> Queue:
+    return Queue(name, connection=redis, serializer=JSONSerializer)
+
+
+def _digest(key: str) -> str:
+    """RQ allows letters, digits, - and _ in a job's id; networks allow anything in a post's."""
+    return hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
 
 
 def _without_password(url: str) -> str:

@@ -10,60 +10,96 @@ from functools import cache
 from redis import Redis
 
 from bot import queues, wording
-from bot.ledger import Ledger, Record
+from bot.chaos import reach, without
+from bot.keeper import Hold, Keeper
+from bot.ledger import Ledger
 from bot.logs import Log
-from bot.messages import Mention, Verdict
+from bot.messages import APOLOGY, Verdict
 from bot.networks import connect
 from bot.networks.base import Network, NetworkError, Posted
+from bot.record import Lease, State
 from bot.settings import NetworkSettings, load
 
 LOG = Log(__name__)
 
-# Together with the network's own time-outs, all tries fit into an RQ job.
-TRIES = 3
-PAUSE_SECONDS = 2
-LONGEST_PAUSE_SECONDS = 10
+# A POST whose sender is gone may still be under way: so long nobody posts anew, only looks.
+QUARANTINE_SECONDS = 6
+LONGEST_PAUSE_SECONDS = 60
+# With pauses that double up to a minute: three quarters of an hour.
+SEND_TRIES = 50
 
 
 class Responder:
     """Posts replies on one network."""
 
-    def __init__(self, network: Network, redis: Redis) -> None:
+    def __init__(self, network: Network, redis: Redis, ledger: Ledger, *, apologise: bool) -> None:
         self._network = network
-        self._ledger = Ledger(redis)
+        self._redis = redis
+        self._ledger = ledger
+        self._keeper = Keeper(ledger)
+        self._apologise = apologise
 
     def respond(self, key: str) -> None:
-        """Answer the mention with this key, if that has not been done."""
-        # "sending" too: a responder that died there may or may not have posted, and asking again with
-        # the same idempotency key is how one finds out.
-        if not self._ledger.advance(key, ["ready", "sending"], "sending"):
+        """Answer the mention with this key, if nobody else does or has."""
+        reach("respond started")
+        since = time.monotonic()
+        lease = self._ledger.claim(key, ["ready", "sending"], "sending")
+        if lease is None:
             return
-        record = self._ledger.read(key)
-        if record is None or record.verdict is None:
-            return
-        try:
-            posted = self._post(record.mention, record.verdict)
-        except NetworkError as error:
-            self._ledger.advance(key, ["sending"], "failed", reason=str(error))
-            LOG.error("not answered", key=key, error=str(error))
-            return
-        self._ledger.advance(key, ["sending"], "sent", reply_id=posted.id, reply_url=posted.url)
-        _log_answer(key, record)
-
-    def _post(self, mention: Mention, verdict: Verdict) -> Posted:
-        reply = wording.reply_to(mention, verdict, room=self._network.room(mention))
-        for attempt in range(1, TRIES):
+        reach("respond claimed")
+        with self._keeper.holding(lease, since) as hold:
             try:
-                return self._network.reply(mention, reply)
+                self._answer(lease, hold)
             except NetworkError as error:
-                if error.permanent:
-                    raise
-                pause = error.retry_after or PAUSE_SECONDS * 2 ** (attempt - 1)
-                if pause > LONGEST_PAUSE_SECONDS:
-                    raise
-                LOG.warning("trying again", key=mention.key, error=str(error), attempt=attempt, pause=pause)
-                time.sleep(pause)
-        return self._network.reply(mention, reply)
+                self._not_answered(lease, error)
+
+    def _answer(self, lease: Lease, hold: Hold) -> None:
+        # "sending": an earlier holder of the token may have posted, and nobody knows.
+        if lease.before.state == "sending" and not without("reconcile"):
+            if posted := self._network.find_reply(lease.mention):
+                self._answered(lease, posted, lease.before.ends)
+                return
+            age = time.time() - lease.before.times["sending"]
+            if age < QUARANTINE_SECONDS:
+                self._ledger.pass_on(lease, "sending", after=QUARANTINE_SECONDS - age)
+                return
+        verdict, ends = self._say(lease)
+        if verdict is None:
+            self._ledger.close(lease, "expired", {"reason": "not answered in time"})
+            LOG.warning("late", key=lease.key)
+            return
+        reply = wording.reply_to(lease.mention, verdict, room=self._network.room(lease.mention))
+        if not (hold.is_certain or without("fencing")):
+            LOG.warning("lease lost", key=lease.key)
+            return
+        reach("before the post")
+        posted = self._network.reply(lease.mention, reply)
+        reach("after the post")
+        self._answered(lease, posted, ends)
+
+    def _say(self, lease: Lease) -> tuple[Verdict | None, State | None]:
+        """What to say now, and the state in which the mention ends by that; None for silence."""
+        record = lease.before
+        late = record.deadline is not None and time.time() > record.deadline
+        if record.ends or not late:
+            return record.verdict, record.ends
+        return (APOLOGY if self._apologise else None), "expired"
+
+    def _answered(self, lease: Lease, posted: Posted, ends: State | None) -> None:
+        self._ledger.close(lease, ends or "sent", {"reply_id": posted.id})
+        reach("answer stored")
+        seconds = (datetime.now(UTC) - lease.mention.created_at).total_seconds()
+        LOG.info("answered", key=lease.key, score=lease.before.score, seconds=seconds)
+
+    def _not_answered(self, lease: Lease, error: NetworkError) -> None:
+        if error.permanent or lease.tries >= SEND_TRIES:
+            self._ledger.close(lease, "failed", {"reason": str(error)})
+            LOG.error("not answered", key=lease.key, error=str(error))
+            return
+        pause = error.retry_after or min(LONGEST_PAUSE_SECONDS, 2 ** (lease.tries - 1))
+        # After the pause the sweeper enqueues it again; what is unknown is looked up before it is posted.
+        self._ledger.pass_on(lease, "sending" if error.unknown else "ready", after=pause)
+        LOG.warning("trying again", key=lease.key, error=str(error), tries=lease.tries, pause=pause)
 
 
 def respond(key: str) -> None:
@@ -75,10 +111,6 @@ def respond(key: str) -> None:
 def responder() -> Responder:
     """This process's responder, logged in once."""
     settings = load(NetworkSettings, os.environ)
-    return Responder(connect(settings), queues.connect(settings.redis_url.get_secret_value()))
-
-
-def _log_answer(key: str, record: Record) -> None:
-    best = record.verdict.best if record.verdict else None
-    fields: dict[str, object] = {"key": key, "score": best.score} if best else {"key": key}
-    LOG.info("answered", **fields, seconds=(datetime.now(UTC) - record.mention.created_at).total_seconds())
+    redis = queues.connect(settings.redis_url.get_secret_value())
+    ledger = Ledger(redis, settings.policy)
+    return Responder(connect(settings), redis, ledger, apologise=settings.policy.apologise)

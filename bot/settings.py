@@ -11,6 +11,8 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from bot.record import Policy
+
 
 class SettingsError(Exception):
     """A setting is missing or wrong; the message says which, its value and what to do."""
@@ -42,6 +44,29 @@ class NetworkSettings(Settings):
         description="the bot account's access token (Preferences → Development → New application, "
         "scopes read and write:statuses)",
     )
+
+    promise_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
+        60,
+        alias="BOT_PROMISE_SECONDS",
+        description="seconds after which a mention that is still not answered counts as late",
+    )
+    when_late: Literal["apologise", "silence"] = Field(
+        "apologise",
+        alias="BOT_WHEN_LATE",
+        description="what a late mention gets: one apology, or silence",
+    )
+    retention_days: Annotated[float, Field(gt=0, le=3650)] = Field(
+        30, alias="BOT_RETENTION_DAYS", description="days for which the outcome of a mention is kept"
+    )
+
+    @property
+    def policy(self) -> Policy:
+        """What the ledger has to know of these."""
+        return Policy(
+            promise_seconds=self.promise_seconds,
+            apologise=self.when_late == "apologise",
+            retention_seconds=int(self.retention_days * 24 * 3600),
+        )
 
 
 class ListenerSettings(NetworkSettings):

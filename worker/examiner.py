@@ -48,10 +48,6 @@ class Examiner:
             opinions.append(opinion)
         return self._verdict(*opinions), seconds
 
-    def apology(self) -> Verdict:
-        """The verdict for a mention that something of ours went wrong with."""
-        return self._verdict(Declined(reason="our_fault"))
-
     def _verdict(self, *opinions: Judged | Declined) -> Verdict:
         card = self._judge.card
         return Verdict(

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import asdict
 from functools import cache
 
 from redis import Redis
 
 from bot import queues
-from bot.ledger import Ledger, Record
+from bot.chaos import reach
+from bot.keeper import Keeper
+from bot.ledger import Ledger
 from bot.logs import Log
-from bot.messages import Declined, Judged, Verdict
+from bot.messages import APOLOGY, Declined, Judged
+from bot.record import Lease
 from bot.settings import load
 from model.judge import DEFAULT_FILE, Judge
 from worker.download import Downloader, Limits
@@ -20,6 +24,8 @@ from worker.settings import WorkerSettings
 
 LOG = Log(__name__)
 
+MAX_REASON = 200
+
 
 class Worker:
     """Takes mentions out of the ledger and puts verdicts in."""
@@ -27,31 +33,41 @@ class Worker:
     def __init__(self, examiner: Examiner, redis: Redis) -> None:
         self._examiner = examiner
         self._ledger = Ledger(redis)
+        self._keeper = Keeper(self._ledger)
         self._redis = redis
 
     def judge(self, key: str) -> None:
-        """Judge the mention with this key, if that has not been done, and have it answered."""
-        if not self._ledger.advance(key, ["new", "judging"], "judging"):
+        """Judge the mention with this key, if nobody else does or has, and have it answered."""
+        reach("judge started")
+        since = time.monotonic()
+        lease = self._ledger.claim(key, ["new"], "judging")
+        if lease is None:
             return
-        record = self._ledger.read(key)
-        if record is None:
-            return
-        verdict = self._verdict(record)
-        if self._ledger.advance(key, ["judging"], "ready", verdict=verdict.model_dump_json()):
+        reach("judge claimed")
+        with self._keeper.holding(lease, since):
+            fields = self._examine(lease)
+            reach("examined")
+            judged = self._ledger.pass_on(lease, "ready", fields)
+        if judged:
+            reach("verdict stored")
             queues.enqueue(self._redis, queues.REPLIES, key)
+            reach("reply enqueued")
 
-    def _verdict(self, record: Record) -> Verdict:
-        key = record.mention.key
+    def _examine(self, lease: Lease) -> dict[str, str | float]:
+        """What is to be written into the record."""
         try:
-            verdict, seconds = self._examiner.examine(record.mention)
+            verdict, seconds = self._examiner.examine(lease.mention)
         # Whatever a photo brings about, its author gets an answer and the next mention gets its turn.
-        except Exception:
-            LOG.exception("not judged", key=key)
-            return self._examiner.apology()
+        except Exception as error:
+            LOG.exception("not judged", key=lease.key)
+            reason = f"{type(error).__name__}: {error}"[:MAX_REASON]
+            return {"verdict": APOLOGY.model_dump_json(), "ends": "failed", "reason": reason}
         scores = [round(opinion.score, 3) for opinion in verdict.opinions if isinstance(opinion, Judged)]
         declined = [opinion.reason for opinion in verdict.opinions if isinstance(opinion, Declined)]
-        LOG.info("judged", key=key, scores=scores, declined=declined, **asdict(seconds))
-        return verdict
+        LOG.info("judged", key=lease.key, scores=scores, declined=declined, **asdict(seconds))
+        best = verdict.best
+        fields: dict[str, str | float] = {"score": best.score, "label": best.label} if best else {}
+        return fields | {"verdict": verdict.model_dump_json()}
 
 
 def judge(key: str) -> None:

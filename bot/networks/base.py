@@ -18,12 +18,22 @@ class NetworkError(Exception):
     Args:
         message: What was asked, what came back, what to do.
         permanent: The same call will fail again: a bad token, a deleted post.
+        unknown: Whether the network did what it was asked, nobody knows: the answer was lost, or an error
+            that may have come after the deed.
         retry_after: Seconds the network asks us to wait, if it said so.
     """
 
-    def __init__(self, message: str, *, permanent: bool, retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        permanent: bool = False,
+        unknown: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
         super().__init__(message)
         self.permanent = permanent
+        self.unknown = unknown
         self.retry_after = retry_after
 
 
@@ -59,6 +69,9 @@ class Network(Protocol):
 
     def room(self, mention: Mention) -> int:
         """Characters that a reply to this mention may have."""
+
+    def find_reply(self, mention: Mention) -> Posted | None:
+        """The bot's own reply to this mention, if the network has one."""
 
     def reply(self, mention: Mention, reply: Reply) -> Posted:
         """Post the reply. Repeated, it posts nothing new on networks that keep idempotency keys."""

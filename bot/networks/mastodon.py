@@ -142,6 +142,16 @@ class Mastodon:
             )
         return Posted(str(status["id"]), str(status["url"] or status["uri"]))
 
+    def find_reply(self, mention: Mention) -> Posted | None:
+        """The bot's own reply to this mention, if it stands in the thread."""
+        with _errors(self._client, f"looking for a reply to {mention.key}"):
+            below = self._client.status_context(mention.id)["descendants"]
+        for status in below:
+            mine = str(status["account"]["id"]) == self._account_id
+            if mine and str(status["in_reply_to_id"]) == mention.id:
+                return Posted(str(status["id"]), str(status["url"] or status["uri"]))
+        return None
+
     def _mention_in(self, text: str | bytes) -> Mention | None:
         event = parse(Event, text)
         if event is None or event.event != "notification":
@@ -166,13 +176,12 @@ def _errors(client: mastodon_py.Mastodon, doing: str) -> Iterator[None]:
         raise NetworkError(message, permanent=True) from None
     except mastodon_py.MastodonRatelimitError:
         wait = max(1.0, (client.ratelimit_reset or 0) - time.time())
-        raise NetworkError(
-            f"{doing}: rate limited for {wait:.0f} s", permanent=False, retry_after=wait
-        ) from None
+        raise NetworkError(f"{doing}: rate limited for {wait:.0f} s", retry_after=wait) from None
     except (mastodon_py.MastodonNetworkError, mastodon_py.MastodonServerError) as error:
-        raise NetworkError(f"{doing}: {_words(error)}", permanent=False) from None
+        raise NetworkError(f"{doing}: {_words(error)}", unknown=True) from None
     except mastodon_py.MastodonError as error:
-        raise NetworkError(f"{doing}: {_words(error)}", permanent=_is_refusal(error)) from None
+        refused = _is_refusal(error)
+        raise NetworkError(f"{doing}: {_words(error)}", permanent=refused, unknown=not refused) from None
 
 
 def _is_refusal(error: mastodon_py.MastodonError) -> bool:
@@ -200,4 +209,4 @@ def _stream_errors() -> Iterator[None]:
         message = f"the stream answered {status}"
         raise NetworkError(message, permanent=status in {401, 403}) from None
     except (ConnectionClosed, WebSocketException, OSError) as error:
-        raise NetworkError(f"the stream broke: {error}", permanent=False) from None
+        raise NetworkError(f"the stream broke: {error}") from None

@@ -1,0 +1,81 @@
+"""Renews the leases that this process holds, for as long as it works."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from redis import RedisError
+
+from bot.ledger import LEASE_SECONDS, Ledger
+from bot.logs import Log
+from bot.record import Lease
+
+LOG = Log(__name__)
+
+RENEW_SECONDS = LEASE_SECONDS / 4
+# What may pass between looking at the clock and the first byte on the wire.
+MARGIN_SECONDS = 0.2
+
+
+class Hold:
+    """One lease that is being renewed."""
+
+    def __init__(self, lease: Lease, until: float) -> None:
+        self.lease = lease
+        self.until = until
+        """When the lease ends if nothing renews it, on this process's monotonic clock; never too late."""
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether nobody else can have taken over, even if this process was stopped for a while."""
+        return time.monotonic() < self.until - MARGIN_SECONDS
+
+
+class Keeper:
+    """The leases of one process, and the thread that renews them."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._holds: set[Hold] = set()
+        self._changed = threading.Condition()
+        threading.Thread(target=self._renew_all, name="keeper", daemon=True).start()
+
+    @contextmanager
+    def holding(self, lease: Lease, since: float) -> Iterator[Hold]:
+        """Keep a lease until the end of the block.
+
+        Args:
+            lease: What was claimed.
+            since: `time.monotonic()` from before it was claimed.
+        """
+        hold = Hold(lease, since + LEASE_SECONDS)
+        with self._changed:
+            self._holds.add(hold)
+            self._changed.notify()
+        try:
+            yield hold
+        finally:
+            with self._changed:
+                self._holds.discard(hold)
+
+    def _renew_all(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._holds)
+            time.sleep(RENEW_SECONDS)
+            with self._changed:
+                holds = list(self._holds)
+            for hold in holds:
+                self._renew(hold)
+
+    def _renew(self, hold: Hold) -> None:
+        now = time.monotonic()
+        try:
+            if self._ledger.renew(hold.lease):
+                hold.until = now + LEASE_SECONDS
+        except RedisError as error:
+            # The lease just runs out; whoever holds it finds that out before doing anything visible.
+            LOG.warning("lease not renewed", key=hold.lease.key, error=str(error))

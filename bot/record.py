@@ -1,0 +1,83 @@
+"""One mention's record in the ledger, and the right to work on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from bot.messages import Mention, Verdict
+
+State = Literal["new", "judging", "ready", "sending", "sent", "skipped", "failed", "expired"]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What the operator decides about time."""
+
+    promise_seconds: float = 60
+    """A mention that has not been judged so long after it was heard is late."""
+    apologise: bool = True
+    """Late mentions get an apology; False: silence."""
+    retention_seconds: int = 30 * 24 * 3600
+    """How long the outcome of a mention is kept."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """All that is known of one mention."""
+
+    state: State
+    mention: Mention | None
+    """None once the mention is over: what its author wrote is not kept."""
+    verdict: Verdict | None
+    ends: State | None
+    """The state in which this mention will end, if that is not `sent`."""
+    deadline: float | None
+    score: float | None
+    label: str | None
+    reply_id: str | None
+    reason: str | None
+    tries: dict[str, int]
+    """How often the mention was claimed for `judging` and for `sending`."""
+    times: dict[str, float]
+    """When each state was entered, in seconds since the epoch, the first first."""
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The right to do one step for one mention."""
+
+    key: str
+    state: State
+    token: int
+    tries: int
+    before: Record
+    """The record as it was when the lease was taken."""
+
+    @property
+    def mention(self) -> Mention:
+        """The mention; every open record has one."""
+        assert self.before.mention
+        return self.before.mention
+
+
+def record_from(raw: dict[bytes, bytes]) -> Record:
+    """A record as Redis keeps it, as what it means."""
+    fields: dict[str, Any] = {name.decode(): value.decode() for name, value in raw.items()}
+    mention, verdict = fields.get("mention"), fields.get("verdict")
+    times = {name: float(fields[name]) for name in get_args(State) if name in fields}
+    return Record(
+        state=fields["state"],
+        mention=Mention.model_validate_json(mention) if mention else None,
+        verdict=Verdict.model_validate_json(verdict) if verdict else None,
+        ends=fields.get("ends"),
+        deadline=float(fields["deadline"]) if "deadline" in fields else None,
+        score=float(fields["score"]) if "score" in fields else None,
+        label=fields.get("label"),
+        reply_id=fields.get("reply_id"),
+        reason=fields.get("reason"),
+        tries={
+            name: int(fields[f"tries_{name}"]) for name in ("judging", "sending") if f"tries_{name}" in fields
+        },
+        times=dict(sorted(times.items(), key=lambda pair: pair[1])),
+    )
