@@ -178,7 +178,11 @@ def _sandbox_parser() -> argparse.ArgumentParser:
     parser = _parser(
         "sandbox", "SANDBOX_TOKEN is the bot's access token; without it, one is made up in DIR/bot.token."
     )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on (%(default)s); behind Docker or a proxy 0.0.0.0",
+    )
     parser.add_argument(
         "--port", type=_port, default=DEMO_PORT, metavar="N", help="port, 0 for any free one (%(default)s)"
     )

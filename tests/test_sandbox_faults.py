@@ -199,13 +199,30 @@ def test_a_share_of_calls_fails_and_a_seed_says_which(bot: httpx.Client, ann: ht
         ({"endpoint": POST, "kind": "latency", "seconds": -1}, "seconds is -1 but must be a number from 0"),
         ({"endpoint": POST, "kind": "latency", "when": "now"}, "when is 'now' but must be \"event\""),
         ({"endpoint": POST, "kind": "latency", "often": 3}, "['often'] are unknown"),
+        ({"endpoint": POST, "kind": "latency", "when": []}, "when is a list but must be"),
+        ({"endpoint": [POST], "kind": "latency"}, "endpoint is a list but must be one of"),
+        ({"endpoint": POST, "kind": ["latency"]}, "kind is a list but must be one of"),
+        ({"endpoint": POST, "kind": "latency", "seed": []}, "seed is a list but must be a whole number"),
+        ({"endpoint": POST, "kind": "latency", "seed": "\ud800"}, r"seed is '\ud800' but must be"),
         ("latency", "must be an object"),
     ],
 )
 def test_an_unknown_fault_is_told_the_valid_ones(bot: httpx.Client, fault: Any, sentence: str) -> None:
-    answer = bot.put("/sandbox/faults", json={"faults": [fault]})
+    body = json.dumps({"faults": [fault]})
+    answer = bot.put("/sandbox/faults", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == 422
     assert sentence in answer.json()["error"]
+
+
+@pytest.mark.parametrize("field", ["endpoint", "kind", "seconds", "seed", "when"])
+def test_a_fault_of_deep_lists_is_refused(bot: httpx.Client, field: str) -> None:
+    answers = []
+    for depth in (900, 960, 980, 100_000):  # less than JSON's reader can take, about as much, more
+        fault = {"endpoint": POST, "kind": "latency", field: "here"}
+        body = json.dumps({"faults": [fault]}).replace('"here"', "[" * depth + "]" * depth)
+        answers.append(bot.put("/sandbox/faults", content=body, headers={"Content-Type": "application/json"}))
+    assert {answer.status_code for answer in answers} == {400, 422}
+    assert all(answer.json()["error"] for answer in answers)
 
 
 def test_only_the_bot_switches_faults(ann: httpx.Client) -> None:

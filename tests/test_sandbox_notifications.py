@@ -71,6 +71,14 @@ def test_pages_go_forward_from_min_id_and_stay_newest_with_since_id(zoe: httpx.C
     assert zoe.get(PATH, params={"min_id": "x"}).status_code == 422
 
 
+@pytest.mark.parametrize("name", ["account_id", "min_id", "max_id", "since_id", "limit"])
+def test_a_number_that_no_id_could_be_is_refused(zoe: httpx.Client, name: str) -> None:
+    assert zoe.get(PATH, params={name: 2**63 - 1}).status_code == 200
+    for number in (2**63, 10**19 - 1, 10**40):
+        answer = zoe.get(PATH, params={name: number})
+        assert (answer.status_code, "must be a whole number up to" in answer.json()["error"]) == (422, True)
+
+
 def test_links_lead_through_all_pages_and_keep_the_question(zoe: httpx.Client) -> None:
     first = page(zoe, limit=2, **{"types[]": "mention"})
     older = first.links["next"]["url"]

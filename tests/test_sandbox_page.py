@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import chromium, needs_browser
 from tests.photos import portrait_jpeg
-from tests.test_sandbox_process import Network, sandbox
+from tests.test_sandbox_process import Network, join, sandbox
 
 pytestmark = [pytest.mark.e2e, needs_browser]
 
@@ -151,6 +151,52 @@ def test_a_reply_arrives_though_the_stream_broke(network: Network, page: Page, p
     answer(network, "Photo 1: 81/100\nPhoto 2: 12/100")
     expect(page.locator(".posts > li").first.locator(".score b")).to_have_text(["81", "12"], timeout=9000)
     expect(page.locator("#link-state")).to_have_text("live")
+
+
+HEAR = """() => {
+    window.heard = [];
+    const status = document.getElementById("announcer");
+    new MutationObserver(() => heard.push(status.textContent)).observe(status, { childList: true });
+}"""
+
+
+def test_who_cannot_see_hears_once_that_no_answer_came(network: Network, page: Page, photo: Path) -> None:
+    with join(network, "somebody_else") as other:
+        other.post("/api/v1/statuses", json={"status": "@deepselfie not mine"}).raise_for_status()
+    ask(page, photo)
+    expect(page.locator(".looking").first).to_contain_text("deepselfie is looking")
+    page.evaluate(HEAR)
+    a_minute_later = "(now => { Date.now = () => now() + 61000; })(Date.now)"
+    page.evaluate(a_minute_later)
+    late = page.get_by_text("No answer yet. Is the bot running?").and_(page.locator(".state"))
+    expect(late.nth(1)).to_be_visible()
+    page.wait_for_timeout(300)
+    assert page.evaluate("heard") == ["No answer yet. Is the bot running?"]
+    page.add_init_script(a_minute_later)
+    page.reload()
+    expect(page.locator("#link-state")).to_have_text("live")
+    expect(late.nth(1)).to_be_visible()
+    expect(page.get_by_role("status")).to_have_text("")
+
+
+def test_who_cannot_see_hears_once_that_the_link_broke_and_once_that_it_is_back(
+    network: Network, page: Page
+) -> None:
+    stream = "GET /api/v1/streaming"
+    faults = [
+        {"endpoint": stream, "kind": "stream_closes", "when": "now"},
+        {"endpoint": stream, "kind": "rate_limited"},
+    ]
+    expect(page.get_by_role("status")).to_have_text("")
+    page.evaluate(HEAR)
+    with network.bot() as bot:
+        bot.put("/sandbox/faults", json={"faults": faults}).raise_for_status()
+        expect(page.locator("#link-state")).to_have_text("reconnecting")
+        while bot.get("/sandbox/faults").json()["faults"][1]["struck"] < 2:
+            page.wait_for_timeout(100)
+        bot.delete("/sandbox/faults").raise_for_status()
+    expect(page.locator("#link-state")).to_have_text("live", timeout=9000)
+    assert page.evaluate("heard") == ["The connection is lost. Reconnecting.", "Connected again."]
 
 
 def test_a_guest_is_remembered_and_their_posts_are_still_there(page: Page, photo: Path) -> None:

@@ -89,6 +89,7 @@ def test_an_unknown_token_is_refused_as_mastodon_does(network: Network) -> None:
         ({"status": "x", "visibility": "secret"}, 422, "must be one of public, unlisted, private, direct"),
         ({"status": "x", "in_reply_to_id": "12"}, 404, "does not appear to exist"),
         ({"status": "x", "in_reply_to_id": "a"}, 422, "must be a whole number"),
+        ({"status": "x", "in_reply_to_id": str(2**63)}, 422, f"must be a whole number up to {2**63 - 1}"),
     ],
 )
 def test_a_post_that_breaks_a_rule_is_told_which(
@@ -97,6 +98,33 @@ def test_a_post_that_breaks_a_rule_is_told_which(
     answer = ann.post("/api/v1/statuses", json=body)
     assert answer.status_code == status
     assert sentence in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "sentence"),
+    [
+        (r'{"status": "\ud800"}', 422, "'status' holds half a character"),
+        (r'{"status": "x", "language": "\ud800"}', 422, "'language' holds half a character"),
+        (r'{"status": "x", "\ud800": "x"}', 422, r"'\ud800' holds half a character"),
+        ("[" * 100_000, 400, "nested too deeply"),
+        ('{"status": ' + "[" * 100_000, 400, "nested too deeply"),
+    ],
+)
+def test_json_that_nobody_could_store_is_refused(
+    ann: httpx.Client, body: str, status: int, sentence: str
+) -> None:
+    answer = ann.post("/api/v1/statuses", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == status
+    assert sentence in answer.json()["error"]
+
+
+def test_a_form_in_an_odd_charset_is_refused(ann: httpx.Client) -> None:
+    part = b'--b\r\nContent-Disposition: form-data; name="status"\r\n\r\n\\ud800\r\n--b--\r\n'
+    for charset, status in (("punycode", 400), ("unicode_escape", 422)):
+        kind = f"multipart/form-data; boundary=b; charset={charset}"
+        answer = ann.post("/api/v1/statuses", content=part, headers={"Content-Type": kind})
+        assert answer.status_code == status
+        assert answer.json()["error"]
 
 
 def test_forms_and_json_mean_the_same(ann: httpx.Client) -> None:

@@ -40,7 +40,7 @@ def listen(network: Network, stream: str, token: str) -> AbstractContextManager[
 
 
 def event(socket: ClientConnection) -> tuple[str, str, Any]:
-    message = json.loads(socket.recv(timeout=2))
+    message = json.loads(socket.recv(timeout=10))
     payload = message["payload"]
     return (
         message["stream"][0],
@@ -55,10 +55,14 @@ def post(person: httpx.Client, status: str, **body: Any) -> Any:
 
 def test_a_mention_reaches_its_listener_at_once(network: Network, ann: httpx.Client) -> None:
     with listen(network, "user:notification", network.token) as socket:
-        before = time.monotonic()
-        status = post(ann, "@deepselfie look")
-        stream, name, told = event(socket)
-        assert time.monotonic() - before < 0.5
+        waits = []
+        for _ in range(5):
+            before = time.monotonic()
+            status = post(ann, "@deepselfie look")
+            stream, name, told = event(socket)
+            waits.append(time.monotonic() - before)
+    # A busy machine may slow some of them; a timer on the way would slow them all.
+    assert min(waits) < 0.5
     assert (stream, name, told["type"], told["status"]["id"]) == (
         "user:notification",
         "notification",
@@ -116,6 +120,17 @@ def test_streams_are_joined_and_left_on_an_open_connection(network: Network, ann
         assert socket.ping().wait(2)
         post(ann, "two, @deepselfie")
         assert event(socket)[0] == "user:notification"
+
+
+@pytest.mark.parametrize("nonsense", ["[" * 100_000, '{"type": "subscribe", "stream": []}', b"\xff"])
+def test_what_cannot_be_read_is_passed_over(
+    network: Network, ann: httpx.Client, nonsense: str | bytes
+) -> None:
+    with listen(network, "public", network.token) as socket:
+        socket.send(nonsense)
+        assert socket.ping().wait(10)
+        status = post(ann, "still here")
+        assert event(socket) == ("public", "update", status)
 
 
 def test_links_are_made_for_where_each_listener_reached_us(network: Network, ann: httpx.Client) -> None:

@@ -22,6 +22,7 @@ from bot.sandbox.store import Store
 
 UPLOAD_LIMIT = 16 * 2**20  # bytes of one file
 BODY_LIMIT = UPLOAD_LIMIT + 2**16  # bytes of a whole body: the file and its envelope
+LARGEST = 2**63 - 1  # the largest whole number that the store can hold
 DRAIN_LIMIT = 4 * BODY_LIMIT  # bytes read and thrown away so that the client lives to read the refusal
 
 
@@ -77,12 +78,12 @@ class Call:
         return values[-1] if values and values[-1] else None
 
     def number(self, name: str) -> int | None:
-        """Return a parameter that is an id or a count; 422 when it is no whole number."""
+        """Return a parameter that is an id or a count; 422 when it is no whole number that an id could be."""
         value = self.text(name)
         if value is None:
             return None
-        if not (value.isascii() and value.isdigit() and len(value) < 20):
-            raise invalid(f"{name} is {value[:40]!r} but must be a whole number")
+        if not (value.isascii() and value.isdigit() and len(value) < 20 and int(value) <= LARGEST):
+            raise invalid(f"{name} is {value[:40]!r} but must be a whole number up to {LARGEST}")
         return int(value)
 
     def path(self, name: str) -> int:
@@ -137,10 +138,14 @@ async def read_call(sandbox: Sandbox, request: Request, person: sqlite3.Row | No
             parsed = _read_json(content)
             pairs = flat(parsed)
         elif kind == "multipart/form-data":
-            pairs = [pair async for pair in _read_multipart(request, content)]
+            try:
+                pairs = [pair async for pair in _read_multipart(request, content)]
+            except UnicodeError as error:  # a charset of the sender's choice may fail in ways of its own
+                raise ApiError(400, "the form is not in the charset it claims; send UTF-8") from error
         else:
             pairs = [*parse_qsl(content.decode("utf-8", "replace"), keep_blank_values=True)]
         for name, item in pairs:
+            _check_characters(name, item)
             values.setdefault(name.removesuffix("[]"), []).append(item)
     return Call(sandbox, request, person, values, parsed)
 
@@ -162,6 +167,8 @@ async def _read_body(request: Request) -> bytes:
 def _read_json(content: bytes) -> Any:
     try:
         return json.loads(content)
+    except RecursionError as error:
+        raise ApiError(400, "the JSON body is nested too deeply; send an object like {}") from error
     except ValueError as error:
         raise ApiError(400, f"the body is no JSON: {error}; send an object like {{}}") from error
 
@@ -178,6 +185,14 @@ def flat(parsed: Any) -> list[tuple[str, str | Upload]]:
             elif isinstance(item, str | int | float):
                 pairs.append((name, str(item)))
     return pairs
+
+
+def _check_characters(name: str, item: str | Upload) -> None:
+    # JSON may spell half of a surrogate pair, as in "\\ud800", which neither store nor answers can carry.
+    try:
+        f"{name}{item if isinstance(item, str) else item.name}".encode()
+    except UnicodeEncodeError as error:
+        raise invalid(f"{name[:40]!r} holds half a character, a lone surrogate; send whole ones") from error
 
 
 async def _read_multipart(request: Request, content: bytes) -> AsyncIterator[tuple[str, str | Upload]]:

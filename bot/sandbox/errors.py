@@ -46,9 +46,10 @@ class PortUnavailable(OSError):
 class DataInUse(OSError):
     """Another sandbox runs on the same data; both would give out the same ids."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, process: str) -> None:
+        which = f" (process {process})" if process else ""  # empty while the other one is just starting
         super().__init__(
-            f"another sandbox already runs on {data}; stop it, or choose another directory with --data"
+            f"another sandbox{which} already runs on {data}; stop it, or choose another directory with --data"
         )
 
 

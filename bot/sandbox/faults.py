@@ -145,21 +145,24 @@ def parse(wanted: Any, endpoints: Collection[str]) -> Fault:
         ApiError: 422, naming what is wrong and what would be right.
     """
     if not isinstance(wanted, dict):
-        raise invalid(f'a fault is {wanted!r} but must be an object like {{"endpoint": ..., "kind": ...}}')
+        raise invalid(
+            f'a fault is {_shown(wanted)} but must be an object like {{"endpoint": ..., "kind": ...}}'
+        )
     endpoint, name = wanted.get("endpoint", ""), wanted.get("kind", "")
-    if endpoint not in endpoints:
-        raise invalid(f"endpoint is {endpoint!r} but must be one of: {'; '.join(sorted(endpoints))}")
+    if not isinstance(endpoint, str) or endpoint not in endpoints:
+        raise invalid(f"endpoint is {_shown(endpoint)} but must be one of: {'; '.join(sorted(endpoints))}")
     fitting = [kind for kind, rule in KINDS.items() if _fits(rule, endpoint)]
-    if name not in fitting:
-        raise invalid(f"kind is {name!r} but must be one of, for {endpoint}: {', '.join(fitting)}")
+    if not isinstance(name, str) or name not in fitting:
+        raise invalid(f"kind is {_shown(name)} but must be one of, for {endpoint}: {', '.join(fitting)}")
     unknown = set(wanted) - {"endpoint", "kind", "seconds", "times", "share", "seed", "when"}
     if unknown:
         raise invalid(f"fields {sorted(unknown)} are unknown; use seconds, times, share, seed, when")
-    if wanted.get("when", "event") not in {"event", "now"} or (
-        wanted.get("when") == "now" and name not in NOW_KINDS
-    ):
-        raise invalid(f'when is {wanted["when"]!r} but must be "event", or "now" with {sorted(NOW_KINDS)}')
+    when = wanted.get("when", "event")
+    if when != "event" and (when != "now" or name not in NOW_KINDS):
+        raise invalid(f'when is {_shown(when)} but must be "event", or "now" with {sorted(NOW_KINDS)}')
     seed = wanted.get("seed")
+    if seed is not None and type(seed) is not int:
+        raise invalid(f"seed is {_shown(seed)} but must be a whole number")
     return Fault(
         endpoint,
         name,
@@ -167,7 +170,7 @@ def parse(wanted: Any, endpoints: Collection[str]) -> Fault:
         times=None if wanted.get("times") is None else int(_number(wanted, "times", 1, 10**9)),
         share=_number(wanted, "share", 1.0, 1),
         seed=seed,
-        when=wanted.get("when", "event"),
+        when=when,
         dice=random.Random(seed),  # noqa: S311
     )
 
@@ -178,8 +181,13 @@ def _fits(rule: Kind, endpoint: str) -> bool:
     return rule.on_stream or endpoint != STREAM
 
 
+def _shown(value: Any) -> str:
+    # Of lists and objects only the type: to print what is nested deeply may take more stack than there is.
+    return repr(value)[:80] if isinstance(value, str | int | float | None) else f"a {type(value).__name__}"
+
+
 def _number(wanted: Mapping[str, Any], name: str, default: float, most: float) -> float:
     value = wanted.get(name, default)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
-        raise invalid(f"{name} is {value!r} but must be a number from 0 to {most}")
+        raise invalid(f"{name} is {_shown(value)} but must be a number from 0 to {most}")
     return value

@@ -34,7 +34,7 @@ def page(call: Call, select: str, values: dict[str, object], limit: Limit) -> li
         number = call.number(name)
         if number is not None:
             select += f" AND id {sign} :{name}"
-            wanted[name] = min(number, 2**63 - 1)
+            wanted[name] = number
     forward = call.number("min_id") is not None
     asked = call.number("limit")
     wanted["rows"] = limit.default if asked is None else max(1, min(asked, limit.most))

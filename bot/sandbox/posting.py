@@ -91,7 +91,7 @@ def _parent(call: Call) -> sqlite3.Row | None:
     if number is None:
         return None
     try:
-        return visible(call.sandbox.store, min(number, 2**63 - 1), call.asker)
+        return visible(call.sandbox.store, number, call.asker)
     except ApiError as error:
         raise ApiError(404, "The post you are trying to reply to does not appear to exist.") from error
 

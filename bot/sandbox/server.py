@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from bot.sandbox.accounts import ensure_bot
@@ -29,10 +29,12 @@ from bot.sandbox.call import Sandbox
 from bot.sandbox.endpoints import FAULTY, routes
 from bot.sandbox.errors import DataInUse, PortUnavailable
 from bot.sandbox.faults import Faults
+from bot.sandbox.guard import guarded, in_url
 from bot.sandbox.hub import Hub
 from bot.sandbox.limits import Limiter
 from bot.sandbox.store import Store
 from bot.sandbox.wire import noting
+from bot.settings import read
 
 logger = logging.getLogger(__name__)
 PAGE = Path(__file__).parent / "page"
@@ -40,25 +42,18 @@ CALLS = 7500  # calls a person may make in five minutes
 HEARTBEAT = 20.0  # seconds between WebSocket pings
 KEEP_ALIVE = 75  # seconds an idle connection stays open, longer than clients pause between polls
 GOODBYE = 1  # seconds open requests get when the server stops
-# Hosts that stand for every address, or need brackets → how this machine reaches them in a URL.
-NAMES = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "::1": "[::1]"}  # noqa: S104
-HEADERS = {
-    b"content-security-policy": (
-        b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src 'self'; "
-        b"connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
-    ),
-    b"x-content-type-options": b"nosniff",
-    b"referrer-policy": b"no-referrer",
-}
 
 
-def create_app(data: Path, *, token: str | None = None, calls: int = CALLS) -> ASGIApp:
+def create_app(
+    data: Path, *, token: str | None = None, calls: int = CALLS, host: str = "127.0.0.1"
+) -> ASGIApp:
     """Build the sandbox; `serve` runs it.
 
     Args:
         data: Directory that holds everything; created when absent, reopened when not.
-        token: The bot's access token. None: $SANDBOX_TOKEN, else DATA/bot.token, made when absent.
+        token: The bot's access token. None: the one `bot_token` finds.
         calls: API calls a person may make in five minutes.
+        host: The address it is served on; by other names than this machine's own it is not reached.
     """
     (data / "media").mkdir(parents=True, exist_ok=True)
     store = Store(data / "sandbox.sqlite3")
@@ -80,12 +75,18 @@ def create_app(data: Path, *, token: str | None = None, calls: int = CALLS) -> A
         exception_handlers={HTTPException: refuse, Exception: fail},
         lifespan=lifespan,
     )
-    return guarded(app)
+    return guarded(app, host)
 
 
 def bot_token(data: Path) -> str:
-    """Return the bot's token: $SANDBOX_TOKEN, else the one kept in DATA/bot.token, for its owner's eyes."""
-    given = os.environ.get("SANDBOX_TOKEN")
+    """Return the bot's token, and keep one that had to be made up in DATA/bot.token, for its owner's eyes.
+
+    $SANDBOX_TOKEN comes first, then what is in the file that $SANDBOX_TOKEN_FILE names, then DATA/bot.token.
+
+    Raises:
+        SettingsError: $SANDBOX_TOKEN_FILE cannot be read.
+    """
+    given = read("SANDBOX_TOKEN", os.environ)
     if given:
         return given
     file = data / "bot.token"
@@ -110,24 +111,6 @@ async def fail(_: Request, __: Exception) -> Response:
     return JSONResponse({"error": "the sandbox failed at this; its log says why"}, 500)
 
 
-def guarded(app: ASGIApp) -> ASGIApp:
-    """Send the headers that bind browsers with every answer, unless the answer brings stricter ones."""
-
-    async def guard(scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_guarded(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                present = {name for name, _ in message["headers"]}
-                message["headers"] = [
-                    *message["headers"],
-                    *((name, value) for name, value in HEADERS.items() if name not in present),
-                ]
-            await send(message)
-
-        await app(scope, receive, send_guarded if scope["type"] == "http" else send)
-
-    return guard
-
-
 def serve(
     host: str, port: int, data: Path, *, calls: int = CALLS, ready: Callable[[str], None] | None = None
 ) -> None:
@@ -136,7 +119,7 @@ def serve(
     Once it listens, its address is in DATA/url, and there no longer when it was stopped cleanly.
 
     Args:
-        host: Address to listen on, such as 127.0.0.1.
+        host: Address to listen on, such as 127.0.0.1; with 0.0.0.0 or ::, any name reaches it.
         port: Port; 0 picks a free one.
         data: Directory that holds everything.
         calls: API calls a person may make in five minutes.
@@ -145,11 +128,12 @@ def serve(
     Raises:
         PortUnavailable: Most often somebody else listens there; the sentence says what to do.
         DataInUse: Another sandbox runs on the same data.
+        SettingsError: $SANDBOX_TOKEN_FILE cannot be read.
     """
     data.mkdir(parents=True, exist_ok=True)
     with alone(data), listening(host, port) as opened:
-        server = _server(create_app(data, calls=calls))
-        url = f"http://{NAMES.get(host, host)}:{opened.getsockname()[1]}"
+        server = _server(create_app(data, calls=calls, host=host))
+        url = f"http://{in_url(host)}:{opened.getsockname()[1]}"
         write_whole(data / "url", url)
         logger.info("the sandbox listens on %s", url)
         if ready:
@@ -181,11 +165,15 @@ def _server(app: ASGIApp) -> uvicorn.Server:
 @contextlib.contextmanager
 def alone(data: Path) -> Iterator[None]:
     """Keep other sandboxes off this data while inside; the lock goes with the process, however that ends."""
-    with (data / "lock").open("w") as lock:
+    with (data / "lock").open("a+") as lock:  # "w" would empty the file, though it is another's
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise DataInUse(data) from error
+            lock.seek(0)
+            raise DataInUse(data, lock.read().strip()) from error
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
         yield
 
 

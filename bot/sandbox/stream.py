@@ -87,8 +87,10 @@ async def read(websocket: WebSocket, listener: Listener) -> None:
         try:
             wish = json.loads(await websocket.receive_text())
             name, stream = wish["type"], wish["stream"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             continue  # Mastodon too passes over what it cannot read
+        if not isinstance(stream, str):
+            continue
         if name == "subscribe" and stream in STREAMS:
             listener.streams.add(stream)
         elif name == "unsubscribe":

@@ -1,7 +1,7 @@
 // The page: choose photos, ask, see the answer.
 
 import { api, follow, join, randomKey, upload } from "./network.js";
-import { plain, remove, show, took } from "./posts.js";
+import { LATE, plain, remove, show, took } from "./posts.js";
 
 const MOST_PHOTOS = 4;
 const at = (id) => document.getElementById(id);
@@ -96,13 +96,22 @@ async function post(status) {
 }
 
 function receive(status) {
-  const answered = show(status, at("posts"));
+  const isMine = status.account.id === me.id;
+  const answered = show(status, at("posts"), isMine ? () => announce(LATE) : undefined);
   if (answered?.account.id === me.id) announce(`deepselfie ${took(status, answered)}: ${plain(status)}`);
 }
 
 async function catchUp() {
   const posts = await api("GET", "/api/v1/timelines/home?limit=40").catch(() => []); // the next poll tries again
   posts.reverse().forEach(receive);
+}
+
+// Every attempt to reconnect says "reconnecting", but it is news only once; nor is it news to be live at first.
+function linked(state) {
+  const before = at("link-state").dataset.state;
+  at("link-state").dataset.state = at("link-state").textContent = state;
+  if (state === "live" && before === "reconnecting") announce("Connected again.");
+  if (state === "reconnecting" && before !== state) announce("The connection is lost. Reconnecting.");
 }
 
 function wire() {
@@ -139,7 +148,7 @@ async function start() {
       if (event === "update") receive(JSON.parse(payload));
       if (event === "delete") remove(payload);
     },
-    onState: (state) => { at("link-state").dataset.state = at("link-state").textContent = state; },
+    onState: linked,
   });
 }
 

@@ -2,6 +2,7 @@
 
 const BOT = "deepselfie";
 const PATIENCE = 60; // seconds the bot promises to answer in
+export const LATE = "No answer yet. Is the bot running?";
 const ALLOWED = ["p", "br", "a", "span"]; // what Mastodon's content is made of
 const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
 
@@ -25,8 +26,9 @@ export function plain(status) {
   return body.textContent.replace(/^(@\w+\s*)+/, "");
 }
 
-// Shows a status once; returns the post it answers, if that was waiting for the bot.
-export function show(status, list) {
+// Shows a status once; returns the post it answers, if that was waiting for the bot. `onLate` is called once
+// if the answer to this status takes too long from now on.
+export function show(status, list, onLate) {
   const thread = threads.get(status.in_reply_to_id);
   if (shown.has(status.id) || (status.in_reply_to_id && !thread)) return null; // known, or of an older thread
   const item = clone("post-template");
@@ -35,7 +37,7 @@ export function show(status, list) {
   threads.set(status.id, thread ?? item);
   if (!thread) {
     place(item, list, (other) => older(other.dataset.id, status.id));
-    if (status.mentions.some(({ username }) => username === BOT)) wait(status, item);
+    if (status.mentions.some(({ username }) => username === BOT)) wait(status, item, onLate);
     return null;
   }
   item.querySelector(".replies").remove();
@@ -119,10 +121,10 @@ function verdict(item, status) {
   }
 }
 
-function wait(status, item) {
+function wait(status, item, onLate) {
   const row = clone("looking-template");
   item.querySelector(".replies").append(row);
-  looking.set(status.id, { row, since: Date.parse(status.created_at) });
+  looking.set(status.id, { row, since: Date.parse(status.created_at), late: null, onLate });
   ticking ||= setInterval(tick, calm ? 1000 : 100);
   tick();
 }
@@ -134,12 +136,15 @@ function stopLooking(id) {
 
 function tick() {
   let busy = false;
-  for (const { row, since } of looking.values()) {
+  for (const waiting of looking.values()) {
+    const { row, since } = waiting;
     const seconds = Math.max(0, (Date.now() - since) / 1000);
     const late = seconds > PATIENCE;
     busy ||= !late;
+    if (late && waiting.late === false) waiting.onLate?.(); // what was late when it was first shown is no news
+    waiting.late = late;
     row.classList.toggle("late", late);
-    row.querySelector(".state").textContent = late ? "No answer yet. Is the bot running?" : "deepselfie is looking";
+    row.querySelector(".state").textContent = late ? LATE : "deepselfie is looking";
     row.querySelector(".clock").textContent = late ? "" : `${seconds.toFixed(calm ? 0 : 1)} s`;
   }
   if (!busy) ticking = clearInterval(ticking) ?? 0;
