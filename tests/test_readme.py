@@ -16,6 +16,7 @@ from tests.photos import portrait_jpeg
 from worker.settings import WorkerSettings
 
 SETTINGS: list[type[Settings]] = [ListenerSettings, WorkerSettings]
+OPERATIONS = {"status", "retry", "forget"}
 ENDLESS = {"listen", "work", "respond", "sandbox"}
 
 
@@ -64,7 +65,7 @@ def test_every_command_is_mentioned(readme: str) -> None:
 
 @pytest.mark.e2e
 @pytest.mark.parametrize("line", commands())
-def test_a_command_of_the_readme_works(line: str, repository: Path, tmp_path: Path) -> None:
+def test_a_command_of_the_readme_works(line: str, repository: Path, tmp_path: Path, redis_url: str) -> None:
     program, *arguments = line.split()
     if program == "make":
         # Dry: the tests would run themselves otherwise.
@@ -76,6 +77,8 @@ def test_a_command_of_the_readme_works(line: str, repository: Path, tmp_path: Pa
         command, place = [sys.executable, "-m", "bot", *arguments, *["--help"] * endless], tmp_path
 
     environment = os.environ | {"PYTHONPATH": str(repository)}
+    if set(arguments) & OPERATIONS:
+        environment["REDIS_URL"] = redis_url
     done = subprocess.run(
         command, cwd=place, env=environment, capture_output=True, text=True, timeout=90, check=False
     )
