@@ -92,7 +92,7 @@ def follow(bot: Bot, person: Person, ledger: Ledger, file: Path, judged: dict[st
     assert record
     while record.state != "sent":
         record = ledger.read(f"mastodon:{post}") or record
-    times, worker = record.times, judged[record.mention.key]
+    times, worker = record.times, judged[f"mastodon:{post}"]
     return {
         "network": times["new"] - begin,
         "queue": times["judging"] - times["new"],

@@ -18,6 +18,9 @@ COMMANDS = {
     "listen": ("bot.command:listen", "watch the network for mentions"),
     "work": ("worker.command:work", "judge the photos of mentions"),
     "respond": ("bot.command:respond", "post the replies"),
+    "status": ("bot.operations:status", "show how the bot is doing"),
+    "retry": ("bot.operations:retry", "give failed mentions another chance"),
+    "forget": ("bot.operations:forget", "delete what is held about somebody"),
     "sandbox": ("bot.command:sandbox", "run the embedded network, to try a bot without an account anywhere"),
 }
 

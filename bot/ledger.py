@@ -38,6 +38,7 @@ GRACE_SECONDS = 3.0
 # A photo that ends the process that looks at it does so again: after two there is no third.
 JUDGE_TRIES = 2
 SWEEP_BATCH = 500
+FORGOTTEN_SECONDS = 24 * 3600
 
 Fields = Mapping[str, str | float]
 NOTHING: Fields = {}
@@ -163,7 +164,11 @@ class Ledger:
         keys: Any = self._redis.smembers(index)
         with self._redis.pipeline() as pipeline:
             for key in keys:
-                pipeline.delete(_record(key.decode()))
+                name = _record(key.decode())
+                pipeline.delete(name)
+                # The poller re-reads the last minute: what is forgotten must not be answered anew.
+                pipeline.hset(name, mapping={"state": "skipped", "reason": "forgotten"})
+                pipeline.expire(name, FORGOTTEN_SECONDS)
                 pipeline.zrem(OPEN, key)
             pipeline.delete(index)
             pipeline.execute()

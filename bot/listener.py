@@ -16,6 +16,7 @@ from queue import Empty, SimpleQueue
 from redis import Redis, RedisError
 
 from bot import queues
+from bot.beats import beat
 from bot.chaos import reach
 from bot.ledger import Ledger
 from bot.logs import Log
@@ -42,6 +43,8 @@ class Listener:
         self._poll_seconds = settings.poll_seconds
         self._catch_up = timedelta(minutes=settings.catch_up_minutes)
         self._stopped = False
+        self._position: str | None = None
+        self._is_open = False
         # Not an Event: its lock is not reentrant, and `stop` may be called from a signal handler.
         self._wake: SimpleQueue[None] = SimpleQueue()
 
@@ -75,22 +78,28 @@ class Listener:
 
     def _poll(self) -> None:
         cursor = self._ledger.cursor(self._network.name)
-        position: str | None = cursor
+        # After a failure a look goes on where it stopped: from the start, a busy bot's would never end. It
+        # leaves the cursor alone then, because what it read before the failure must be read once more.
+        goes_on = self._position is not None
+        position = self._position or cursor
         while not self._stopped:
             page = self._network.mentions_after(position)
-            moved = page.cursor if page.cursor != cursor else None
+            moved = page.cursor if page.cursor != cursor and not goes_on else None
             self._take(page.mentions, moved)
             cursor = page.cursor or cursor
+            self._position = page.next
             if page.next is None:
+                beat(self._redis, f"{self._network.name} poll")
                 return
             position = page.next
 
     def _stream(self) -> None:
         failures = 0
         while not self._stopped:
-            started = datetime.now(UTC)
+            started = time.monotonic()
+            self._is_open = False
             try:
-                self._network.watch(lambda mention: self._take([mention]), self._connected)
+                self._network.watch(lambda mention: self._take([mention]), self._alive)
                 LOG.warning("stream ended", network=self._network.name)
             except (NetworkError, RedisError) as error:
                 LOG.warning("stream failed", network=self._network.name, error=str(error))
@@ -98,15 +107,17 @@ class Listener:
                     return
             except Exception:
                 LOG.exception("stream failed", network=self._network.name)
-            stable = datetime.now(UTC) - started > timedelta(seconds=STABLE_SECONDS)
-            failures = 1 if stable else failures + 1
+            failures = 1 if time.monotonic() - started > STABLE_SECONDS else failures + 1
             # Also after a clean close: a server that closes at once must not be hammered.
             time.sleep(_pause(failures))
 
-    def _connected(self) -> None:
-        LOG.info("stream open", network=self._network.name)
-        # What happened while the stream was down, only a poll can tell.
-        self._wake.put(None)
+    def _alive(self) -> None:
+        beat(self._redis, f"{self._network.name} stream")
+        if not self._is_open:
+            self._is_open = True
+            LOG.info("stream open", network=self._network.name)
+            # What happened while the stream was down, only a poll can tell.
+            self._wake.put(None)
 
     def _take(self, mentions: Sequence[Mention], cursor: str | None = None) -> None:
         reach("heard")

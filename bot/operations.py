@@ -33,8 +33,8 @@ def retry(arguments: Sequence[str]) -> int:
     """Give failed mentions another chance."""
     parser = argparse.ArgumentParser(
         prog="deepselfie retry",
-        description="Give failed mentions another chance. What was answered, with an apology too, is refused: "
-        "nobody gets two answers. It needs REDIS_URL.",
+        description="Give failed mentions another chance. What was answered, with an apology too, is "
+        "refused: nobody gets two answers. It needs REDIS_URL.",
     )
     parser.add_argument(
         "keys", nargs="*", metavar="KEY", help="a mention, as the log names it: mastodon:1234"

@@ -8,12 +8,14 @@ import secrets
 import signal
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from types import FrameType
 
 from redis import Redis, RedisError
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
-from rq import Queue, SimpleWorker
+from rq import Queue, SimpleWorker, Worker
 from rq.serializers import JSONSerializer
 
 from bot.logs import Log
@@ -86,6 +88,26 @@ def waiting(redis: Redis, keys: Iterable[str]) -> dict[str, str]:
     return {key: places.get(_digest(key), "") for key in keys}
 
 
+@dataclass(frozen=True)
+class Line:
+    """Who stands in one queue."""
+
+    jobs: int
+    age: float | None
+    """Seconds for which the first one has waited; None for an empty queue."""
+    workers: int
+    """Processes that work on it."""
+
+
+def line(redis: Redis, name: str) -> Line:
+    """Look at one queue."""
+    queue = _queue(redis, name)
+    first = next(iter(queue.get_jobs(length=1)), None)
+    since = first.enqueued_at if first else None
+    age = (datetime.now(UTC) - since).total_seconds() if since else None
+    return Line(queue.count, age, Worker.count(queue=queue))
+
+
 def serve(redis: Redis, queue: str) -> None:
     """Run one queue's jobs in this process, one after the other, until SIGTERM or SIGINT.
 
@@ -95,10 +117,9 @@ def serve(redis: Redis, queue: str) -> None:
     stop = _Stop()
     LOG.info("ready", queue=queue)
     while not stop.requested:
-        worker = _Worker([queue], redis, stop)
-        # Without Redis, a worker can neither sign on nor sign off.
+        # Without Redis, a worker can neither be made, nor sign on, nor sign off.
         with contextlib.suppress(RedisError):
-            worker.work(logging_level="ERROR")
+            _Worker([queue], redis, stop).work(logging_level="ERROR")
         stop.listen()
         if not stop.requested:
             LOG.warning("Redis is away", queue=queue)

@@ -35,6 +35,8 @@ class Record:
     deadline: float | None
     score: float | None
     label: str | None
+    is_leased: bool
+    """Somebody holds it, or did when this was read."""
     reply_id: str | None
     reason: str | None
     tries: dict[str, int]
@@ -74,6 +76,7 @@ def record_from(raw: dict[bytes, bytes]) -> Record:
         deadline=float(fields["deadline"]) if "deadline" in fields else None,
         score=float(fields["score"]) if "score" in fields else None,
         label=fields.get("label"),
+        is_leased="lease" in fields,
         reply_id=fields.get("reply_id"),
         reason=fields.get("reason"),
         tries={

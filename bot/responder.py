@@ -14,7 +14,7 @@ from bot.chaos import reach, without
 from bot.keeper import Hold, Keeper
 from bot.ledger import Ledger
 from bot.logs import Log
-from bot.messages import APOLOGY, Verdict
+from bot.messages import APOLOGY
 from bot.networks import connect
 from bot.networks.base import Network, NetworkError, Posted
 from bot.record import Lease, State
@@ -47,43 +47,57 @@ class Responder:
         if lease is None:
             return
         reach("respond claimed")
+        if lease.tries > SEND_TRIES:
+            self._fail(lease, f"not answered in {SEND_TRIES} tries")
+            return
         with self._keeper.holding(lease, since) as hold:
             try:
-                self._answer(lease, hold)
+                if without("reconcile") or self._may_post(lease):
+                    self._answer(lease, hold)
             except NetworkError as error:
                 self._not_answered(lease, error)
 
+    def _may_post(self, lease: Lease) -> bool:
+        """Find out what nobody knows: whether an earlier holder of the token has posted."""
+        before = lease.before
+        # One that failed may have had a lost answer too, before somebody gave it another chance.
+        if before.state != "sending" and "failed" not in before.times:
+            return True
+        if posted := self._network.find_reply(lease.mention):
+            self._answered(lease, posted, before.ends)
+            return False
+        since = before.times["sending"]
+        wait = QUARANTINE_SECONDS - (time.time() - since)
+        if wait > 0:
+            # This holder has only looked: the quarantine still counts from the one who may have posted.
+            self._ledger.pass_on(lease, "sending", {"sending": since}, after=wait)
+        return wait <= 0
+
     def _answer(self, lease: Lease, hold: Hold) -> None:
-        # "sending": an earlier holder of the token may have posted, and nobody knows.
-        if lease.before.state == "sending" and not without("reconcile"):
-            if posted := self._network.find_reply(lease.mention):
-                self._answered(lease, posted, lease.before.ends)
-                return
-            age = time.time() - lease.before.times["sending"]
-            if age < QUARANTINE_SECONDS:
-                self._ledger.pass_on(lease, "sending", after=QUARANTINE_SECONDS - age)
-                return
-        verdict, ends = self._say(lease)
-        if verdict is None:
-            self._ledger.close(lease, "expired", {"reason": "not answered in time"})
-            LOG.warning("late", key=lease.key)
+        record = lease.before
+        if record.ends is None and record.deadline is not None and time.time() > record.deadline:
+            self._be_late(lease)
             return
-        reply = wording.reply_to(lease.mention, verdict, room=self._network.room(lease.mention))
+        assert record.verdict
+        reply = wording.reply_to(lease.mention, record.verdict, room=self._network.room(lease.mention))
         if not (hold.is_certain or without("fencing")):
             LOG.warning("lease lost", key=lease.key)
             return
         reach("before the post")
         posted = self._network.reply(lease.mention, reply)
         reach("after the post")
-        self._answered(lease, posted, ends)
+        self._answered(lease, posted, record.ends)
 
-    def _say(self, lease: Lease) -> tuple[Verdict | None, State | None]:
-        """What to say now, and the state in which the mention ends by that; None for silence."""
-        record = lease.before
-        late = record.deadline is not None and time.time() > record.deadline
-        if record.ends or not late:
-            return record.verdict, record.ends
-        return (APOLOGY if self._apologise else None), "expired"
+    def _be_late(self, lease: Lease) -> None:
+        """Write down that the mention is late; whoever takes it on next apologises, if that is wanted."""
+        LOG.warning("late", key=lease.key)
+        fields = {"reason": "not answered in time"}
+        if not self._apologise:
+            self._ledger.close(lease, "expired", fields)
+            return
+        fields |= {"verdict": APOLOGY.model_dump_json(), "ends": "expired"}
+        if self._ledger.pass_on(lease, "ready", fields):
+            queues.enqueue(self._redis, queues.REPLIES, lease.key)
 
     def _answered(self, lease: Lease, posted: Posted, ends: State | None) -> None:
         self._ledger.close(lease, ends or "sent", {"reply_id": posted.id})
@@ -93,13 +107,20 @@ class Responder:
 
     def _not_answered(self, lease: Lease, error: NetworkError) -> None:
         if error.permanent or lease.tries >= SEND_TRIES:
-            self._ledger.close(lease, "failed", {"reason": str(error)})
-            LOG.error("not answered", key=lease.key, error=str(error))
+            self._fail(lease, str(error))
             return
         pause = error.retry_after or min(LONGEST_PAUSE_SECONDS, 2 ** (lease.tries - 1))
         # After the pause the sweeper enqueues it again; what is unknown is looked up before it is posted.
-        self._ledger.pass_on(lease, "sending" if error.unknown else "ready", after=pause)
+        # A look that failed has found out nothing.
+        if error.unknown or lease.before.state == "sending":
+            self._ledger.pass_on(lease, "sending", {"sending": time.time()}, after=pause)
+        else:
+            self._ledger.pass_on(lease, "ready", after=pause)
         LOG.warning("trying again", key=lease.key, error=str(error), tries=lease.tries, pause=pause)
+
+    def _fail(self, lease: Lease, reason: str) -> None:
+        self._ledger.close(lease, "failed", {"reason": reason})
+        LOG.error("not answered", key=lease.key, error=reason)
 
 
 def respond(key: str) -> None:

@@ -13,6 +13,8 @@ end
 """
 
 # What is over keeps its outcome and its times; a failed mention that nobody was told of can be retried.
+# Redis keeps a hash that ever held a long value, as a mention is, in three times the room of a short one: the
+# record is written anew without it. The author's index stays as long as the last record in it.
 _CLOSE = """
 local function close(state, retention)
   redis.call('HSET', KEYS[1], 'state', state, state, now())
@@ -20,7 +22,13 @@ local function close(state, retention)
   if state ~= 'failed' or redis.call('HEXISTS', KEYS[1], 'reply_id') == 1 then
     redis.call('HDEL', KEYS[1], 'mention')
   end
+  local kept = redis.call('HGETALL', KEYS[1])
+  redis.call('DEL', KEYS[1])
+  redis.call('HSET', KEYS[1], unpack(kept))
   redis.call('EXPIRE', KEYS[1], retention)
+  local author = string.gsub(KEYS[2], 'open$', 'author:') .. redis.call('HGET', KEYS[1], 'author')
+  redis.call('SADD', author, ARGV[1])
+  redis.call('EXPIRE', author, retention)
   redis.call('ZREM', KEYS[2], ARGV[1])
   redis.call('HINCRBY', KEYS[3], state, 1)
 end
@@ -127,13 +135,15 @@ local function enter(next)
   if next ~= state then redis.call('HSET', KEYS[1], 'state', next, next, now()) end
   redis.call('ZADD', KEYS[2], now() + ARGV[2], ARGV[1])
 end
-local waits = state == 'new' and 'photos' or state == 'ready' and 'replies'
+local function unless_it_waits(queue)
+  return queue == ARGV[7] and '' or queue
+end
 if state == 'new' or state == 'judging' then
   local late = now() > tonumber(redis.call('HGET', KEYS[1], 'deadline'))
   local tries = tonumber(redis.call('HGET', KEYS[1], 'tries_judging') or 0)
   if state == 'judging' and tries >= tonumber(ARGV[3]) then
     redis.call('HSET', KEYS[1], 'verdict', ARGV[5], 'ends', 'failed',
-               'reason', 'its photos ended the worker ' .. tries .. ' times')
+               'reason', 'its worker ended ' .. tries .. ' times')
     enter('ready')
     return 'replies'
   elseif late and ARGV[4] == '' then
@@ -145,20 +155,13 @@ if state == 'new' or state == 'judging' then
     redis.call('HSET', KEYS[1], 'verdict', ARGV[4], 'ends', 'expired', 'reason', 'not judged in time')
     enter('ready')
     return 'replies'
-  elseif waits == ARGV[7] then
-    redis.call('ZADD', KEYS[2], now() + ARGV[2], ARGV[1])
-    return ''
   end
   enter('new')
-  return 'photos'
-end
-if waits == ARGV[7] then
-  redis.call('ZADD', KEYS[2], now() + ARGV[2], ARGV[1])
-  return ''
+  return unless_it_waits('photos')
 end
 -- ready; or sending with an outcome that nobody knows, which the next holder of the token has to find out.
 enter(state)
-return 'replies'
+return unless_it_waits('replies')
 """
 )
 

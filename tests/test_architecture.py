@@ -15,10 +15,13 @@ ALLOWED = {
     "model": {"model"},
     "worker": {
         "worker",
+        "bot.chaos",
+        "bot.keeper",
         "bot.ledger",
         "bot.logs",
         "bot.messages",
         "bot.queues",
+        "bot.record",
         "bot.settings",
         "model",
     },

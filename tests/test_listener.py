@@ -2,49 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.request import Request, urlopen
 
 import pytest
 from redis import Redis
 
-from bot.demo import start_sandbox
 from bot.ledger import Ledger
-from bot.processes import ProcessDied, Processes
+from bot.processes import ProcessDied
 from bot.sandbox.person import Person
+from tests.network import SECONDS, Network
 
 pytestmark = pytest.mark.e2e
-
-TOKEN = "token-of-the-bot"
-SECONDS = 15
-
-
-class Network:
-    """A sandbox network, and a listener that can be started and killed."""
-
-    def __init__(self, directory: Path, redis_url: str) -> None:
-        self.processes = Processes(lambda _name, _event: None)
-        environment = os.environ | {"LOG_FORMAT": "json", "SANDBOX_TOKEN": TOKEN, "REDIS_URL": redis_url}
-        self.url = start_sandbox(self.processes, directory, 0, environment)
-        self._environment = environment | {"MASTODON_URL": self.url, "MASTODON_TOKEN": TOKEN}
-
-    def listen(self, **settings: str) -> None:
-        self.processes.deepselfie("listener", ["listen"], self._environment | settings)
-
-    def switch_on(self, **fault: str) -> None:
-        request = Request(
-            f"{self.url}/sandbox/faults", json.dumps({"faults": [fault]}).encode(), method="PUT"
-        )
-        request.add_header("Authorization", f"Bearer {TOKEN}")
-        request.add_header("Content-Type", "application/json")
-        urlopen(request, timeout=SECONDS).close()
-
-    def settle(self) -> None:
-        self.processes.wait_for("listener", "stream open", SECONDS)
 
 
 @pytest.fixture

@@ -130,5 +130,19 @@ def test_somebody_is_forgotten(redis_url: str, ledger: Ledger) -> None:
     done = deepselfie(redis_url, "forget", "@ann@example.social")
 
     assert done.stdout == "@ann@example.social: 2 mentions forgotten\n"
-    assert [ledger.read(key) for key in hers] == [None, None]
-    assert ledger.read(his)
+    forgotten = [ledger.read(key) for key in hers]
+    assert [(record.mention, record.reason) for record in forgotten if record] == [(None, "forgotten")] * 2
+    kept = ledger.read(his)
+    assert kept
+    assert kept.mention
+
+
+def test_who_was_forgotten_is_not_answered_again(redis_url: str, ledger: Ledger) -> None:
+    fail(ledger, key := hear(ledger, 1), reply_id="9")
+    deepselfie(redis_url, "forget", "ann")
+
+    hear(ledger, 1)  # the poller reads the last minute again
+
+    record = ledger.read(key)
+    assert record
+    assert record.state == "skipped"

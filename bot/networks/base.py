@@ -64,8 +64,11 @@ class Network(Protocol):
     def mentions_after(self, cursor: str | None) -> Page:
         """The mentions next after the cursor; the latest ones for no cursor."""
 
-    def watch(self, deliver: Callable[[Mention], None], connected: Callable[[], None]) -> None:
-        """Deliver mentions as they happen, until the network ends the stream. A stream may lose some."""
+    def watch(self, deliver: Callable[[Mention], None], alive: Callable[[], None]) -> None:
+        """Deliver mentions as they happen, until the network ends the stream. A stream may lose some.
+
+        `alive` is called once the stream is open, and then at every sign of life.
+        """
 
     def room(self, mention: Mention) -> int:
         """Characters that a reply to this mention may have."""

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 import mastodon as mastodon_py
-from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.exceptions import ConnectionClosed, ConnectionClosedOK, InvalidStatus, WebSocketException
 from websockets.sync.client import connect as connect_websocket
 
 from bot.logs import Log
@@ -102,8 +102,8 @@ class Mastodon:
         full = len(found) == PAGE_SIZE and notifications
         return Page(mentions, settled[-1] if settled else None, next=notifications[-1].id if full else None)
 
-    def watch(self, deliver: Callable[[Mention], None], connected: Callable[[], None]) -> None:
-        """Deliver mentions as they happen, until the server ends the stream."""
+    def watch(self, deliver: Callable[[Mention], None], alive: Callable[[], None]) -> None:
+        """Deliver mentions as they happen until the server ends the stream; call `alive` at signs of life."""
         if not self._streaming:
             raise NetworkError("this server offers no streaming; mentions are polled", permanent=True)
         url = f"{self._streaming}/api/v1/streaming?stream=user:notification"
@@ -120,10 +120,12 @@ class Mastodon:
                 max_size=MAX_EVENT_BYTES,
             ) as socket,
         ):
-            connected()
-            for text in socket:
-                if mention := self._mention_in(text):
-                    deliver(mention)
+            while True:
+                alive()
+                # A server that does not answer a ping within as long again ends the stream with an error.
+                with suppress(TimeoutError):
+                    if mention := self._mention_in(socket.recv(timeout=PING_SECONDS)):
+                        deliver(mention)
 
     def room(self, mention: Mention) -> int:
         """Characters that a reply to this mention may have."""
@@ -204,6 +206,8 @@ def _words(error: Exception) -> str:
 def _stream_errors() -> Iterator[None]:
     try:
         yield
+    except ConnectionClosedOK:
+        return
     except InvalidStatus as error:
         status = error.response.status_code
         message = f"the stream answered {status}"
