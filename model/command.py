@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -23,7 +24,13 @@ def score(arguments: Sequence[str]) -> int:
         description="Judge photo files, without any network. Exit status 1 if a file could not be judged.",
     )
     parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="a JPEG, PNG, GIF or WebP file")
-    parser.add_argument("--model", type=Path, metavar="FILE", help="another judge's .onnx file")
+    parser.add_argument(
+        "--model",
+        type=Path,
+        default=os.environ.get("WORKER_MODEL") or None,
+        metavar="FILE",
+        help="another judge's .onnx file; without it, the one that WORKER_MODEL names",
+    )
     parser.add_argument(
         "--json",
         action="store_true",
