@@ -19,6 +19,26 @@ BATCH_SIZE = 16
 
 def score(arguments: Sequence[str]) -> int:
     """Judge photo files."""
+    options = _parser().parse_args(arguments)
+    from model.judge import DEFAULT_FILE, Judge, JudgeRefused
+
+    try:
+        judge = Judge(options.model or DEFAULT_FILE)
+    except JudgeRefused as error:
+        print(f"deepselfie: {error}", file=sys.stderr)
+        return 1
+    if judge.card.caution and not options.json:
+        print(f"{judge.card.name} {judge.card.version}: {judge.card.caution}", file=sys.stderr)
+    failures = 0
+    for result in _results(judge, options.photos):
+        failed = "error" in result
+        failures += failed
+        text = json.dumps(result) if options.json else _line(result)
+        print(text, file=sys.stderr if failed and not options.json else sys.stdout, flush=True)
+    return 1 if failures else 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="deepselfie score",
         description="Judge photo files, without any network. Exit status 1 if a file could not be judged.",
@@ -36,23 +56,7 @@ def score(arguments: Sequence[str]) -> int:
         action="store_true",
         help="one JSON object a line: file, score (0-1), label and percentile (0-1), or file and error",
     )
-    options = parser.parse_args(arguments)
-    from model.judge import DEFAULT_FILE, Judge, JudgeRefused
-
-    try:
-        judge = Judge(options.model or DEFAULT_FILE)
-    except JudgeRefused as error:
-        print(f"deepselfie: {error}", file=sys.stderr)
-        return 1
-    if judge.card.caution and not options.json:
-        print(f"{judge.card.name} {judge.card.version}: {judge.card.caution}", file=sys.stderr)
-    failures = 0
-    for result in _results(judge, options.photos):
-        failed = "error" in result
-        failures += failed
-        text = json.dumps(result) if options.json else _line(result)
-        print(text, file=sys.stderr if failed and not options.json else sys.stdout, flush=True)
-    return 1 if failures else 0
+    return parser
 
 
 def _results(judge: Judge, files: Sequence[Path]) -> Iterator[dict[str, Any]]:
