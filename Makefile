@@ -6,9 +6,10 @@ BIN := .venv/bin
 PYTHON = $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+FAILED = { echo "The installation failed. With a network and room on the disk, try 'make clean' and then this again."; exit 1; }
 
 demo: .venv/demo ## run a whole bot on this machine, with a web page to try it on
-	@$(BIN)/deepselfie demo
+	@$(BIN)/deepselfie demo $(ARGS)
 
 test: .venv/dev browser ## run all tests, end to end too
 	$(BIN)/pytest $(ARGS)
@@ -36,7 +37,7 @@ help: ## this list
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "deepselfie needs Python 3.11 or later; none was found. Install one, then try again."; exit 1; }
-	@$(PYTHON) -m venv .venv 2>/dev/null || $(MAKE) --no-print-directory venv-package
+	@$(PYTHON) -m venv .venv >/dev/null 2>&1 || $(MAKE) --no-print-directory venv-package
 
 # Debian and Ubuntu keep a part of Python's venv in a package of its own.
 .PHONY: venv-package
@@ -48,26 +49,30 @@ venv-package:
 
 .venv/demo: .venv/bin/python pyproject.toml constraints.txt
 	@echo "Installing what the demo needs into .venv …"
-	@$(INSTALL) '.[cpu,sandbox]'
+	@$(INSTALL) '.[cpu,sandbox]' || $(FAILED)
 	@touch $@
 
 .venv/dev: .venv/bin/python pyproject.toml constraints.txt
 	@echo "Installing what the tests need into .venv …"
-	@$(INSTALL) '.[dev]'
+	@$(INSTALL) '.[dev]' || $(FAILED)
 	@touch $@ .venv/demo
 
 .venv/train: .venv/dev
 	@echo "Installing what training needs into .venv …"
-	@$(INSTALL) '.[dev,train]'
+	@$(INSTALL) '.[dev,train]' || $(FAILED)
 	@touch $@
 
-# The web page is tested in a real browser, where there is one or root can install one.
+# The web page is tested in a real browser, where there is one or root can install one. Playwright's driver
+# needs libatomic, which a minimal Debian lacks.
 .PHONY: browser
 browser:
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		missing=; command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing=chromium; \
+		ldconfig -p | grep -q libatomic.so.1 || missing="$$missing libatomic1"; \
+		if [ -n "$$missing" ]; then \
+			echo "Installing for the tests of the web page: $$missing …"; \
+			apt-get update -qq && apt-get install -qqy --no-install-recommends $$missing >/dev/null || true; fi; fi
 	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit 0; done; \
-	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo "Installing Chromium for the tests of the web page …"; \
-		apt-get update -qq && apt-get install -qqy --no-install-recommends chromium >/dev/null && exit 0; fi; \
 	echo "NO CHROMIUM: the tests of the web page will be skipped. Install chromium to run them."
 
 .PHONY: demo test check bench judge screenshot clean help

@@ -53,8 +53,7 @@ class Network:
         self._address = urlsplit(url).netloc
         self._database = data / "sandbox.sqlite3"
         self._token = token
-        self._tokens = [str(Person(url, f"guest{number}").client.access_token) for number in range(PEOPLE)]
-        self.posted = 0
+        self._tokens = [_join(url, f"guest{number}") for number in range(PEOPLE)]
         self._lock = threading.Lock()
 
     def switch(self, faults: Sequence[dict[str, object]]) -> None:
@@ -92,18 +91,16 @@ class Network:
         ]
 
     def _post_some(self, numbered: Iterator[tuple[int, str]], begin: float, rate: float) -> None:
-        connection = self._connection()
-        while True:
-            with self._lock:
-                number, text = next(numbered, (None, ""))
-            if number is None:
-                return
-            time.sleep(max(0.0, begin + number / rate - time.monotonic()))
-            while not self._is_posted(connection, number, text):
-                connection.close()
-                time.sleep(REST_SECONDS)
-            with self._lock:
-                self.posted += 1
+        with closing(self._connection()) as connection:
+            while True:
+                with self._lock:
+                    number, text = next(numbered, (None, ""))
+                if number is None:
+                    return
+                time.sleep(max(0.0, begin + number / rate - time.monotonic()))
+                while not self._is_posted(connection, number, text):
+                    connection.close()
+                    time.sleep(REST_SECONDS)
 
     def _is_posted(self, connection: http.client.HTTPConnection, number: int, text: str) -> bool:
         """Try once. A lost answer is looked up in the database, so that nobody mentions the bot twice."""
@@ -120,6 +117,13 @@ class Network:
 
     def _connection(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection(self._address, timeout=TIMEOUT_SECONDS)
+
+
+def _join(url: str, name: str) -> str:
+    """Let a person join, and return their token."""
+    client = Person(url, name).client
+    client.session.close()
+    return str(client.access_token)
 
 
 def _call(

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import json
 import secrets
 import shutil
-import signal
 import socket
 import statistics
 import tempfile
@@ -22,9 +20,10 @@ from typing import Any
 from PIL import Image
 from redis import Redis, RedisError
 
+from benchmarks.faults_director import Director
 from benchmarks.faults_fleet import Fleet, environment
 from benchmarks.faults_network import Answered, Network
-from benchmarks.faults_plan import Action, Fault, Options, plan
+from benchmarks.faults_plan import Options, plan
 from bot.ledger import OPEN
 from tests.judges import brightness_judge
 from tests.photos import encoded
@@ -78,67 +77,6 @@ class Stage:
     """Address of the web server that has the photos."""
 
 
-class Director:
-    """Does what was planned, when it is time.
-
-    Args:
-        stage: To whom.
-        actions: What, in order.
-    """
-
-    def __init__(self, stage: Stage, actions: Sequence[Action]) -> None:
-        self._fleet = stage.fleet
-        self._network = stage.network
-        self._actions = actions
-        self._weather: Sequence[Fault] = ()
-        self._weather_number = 0
-        self._over = threading.Event()
-        self.kills = 0
-
-    def start(self) -> list[threading.Thread]:
-        """Begin; the first thread ends when all is done."""
-        threads = [threading.Thread(target=work, daemon=True) for work in (self._act, self._keep_weather)]
-        for thread in threads:
-            thread.start()
-        return threads
-
-    def stop(self) -> None:
-        """Leave it at that."""
-        self._over.set()
-
-    def _act(self) -> None:
-        begin = time.monotonic()
-        # Whoever is stopped goes on later, which is one more thing to do in time.
-        wakes = [Action(a.at + a.seconds, "wake", a.target) for a in self._actions if a.kind == "stop"]
-        for action in sorted([*self._actions, *wakes], key=lambda action: action.at):
-            if self._over.wait(max(0.0, begin + action.at - time.monotonic())):
-                return
-            self._do(action)
-
-    def _do(self, action: Action) -> None:
-        match action.kind:
-            case "kill":
-                self._fleet.kill(action.target, action.seconds, action.torn)
-                self.kills += 1
-            case "stop":
-                self._fleet.signal(action.target, signal.SIGSTOP)
-            case "wake":
-                self._fleet.signal(action.target, signal.SIGCONT)
-            case "weather":
-                self._weather = action.faults
-                self._weather_number += 1
-
-    def _keep_weather(self) -> None:
-        """Switch the faults, again each time that the sandbox has come back without them."""
-        there: tuple[int, int] | None = None
-        while not self._over.wait(0.1):
-            wanted = self._weather_number, self._fleet.starts("sandbox")
-            if wanted != there:
-                with contextlib.suppress(OSError, http.client.HTTPException):
-                    self._network.switch(self._weather)
-                    there = wanted
-
-
 def run(options: Options, say: Say) -> Outcome:
     """Let it happen.
 
@@ -153,7 +91,7 @@ def run(options: Options, say: Say) -> Outcome:
             f"@deepselfie look {stage.photos}/{number % PHOTOS} number {number}"
             for number in range(options.mentions)
         ]
-        director = Director(stage, plan(options))
+        director = Director(stage.fleet, stage.network, plan(options))
         acting = director.start()[0]
         threads = [*stage.network.post(texts, options.rate), acting]
         answers = _wait(stage, threads, options, say)

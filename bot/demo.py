@@ -97,7 +97,7 @@ class Bot:
             )
         record = Ledger(queues.connect(self.redis_url)).read(f"mastodon:{post}")
         score, label = (record.score, record.label) if record else (None, None)
-        return Answer(score, label, reply.text, seconds, reply.url)
+        return Answer(score, label, reply.text.removeprefix(f"@{person.name} "), seconds, reply.url)
 
 
 def run(options: Options) -> None:
@@ -107,7 +107,7 @@ def run(options: Options) -> None:
         DemoFailed, ProcessDied: It cannot go on.
     """
     if options.photo and not options.photo.is_file():
-        raise DemoFailed(f"{options.photo}: no such file")
+        raise DemoFailed(f"{options.photo}: {'no file' if options.photo.exists() else 'no such file'}")
     show = _show_nothing if options.once else _show_json if options.json else _show_line
     ready = threading.Event()
 
@@ -171,6 +171,8 @@ def _directory(given: Path | None) -> Iterator[Path]:
             given.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DemoFailed(f"--data {given} cannot be used: {error.strerror}") from None
+        if not os.access(given, os.W_OK):
+            raise DemoFailed(f"--data {given} cannot be written to; choose another directory")
         yield given.resolve()
         return
     with tempfile.TemporaryDirectory(prefix="deepselfie-") as directory:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -18,18 +19,7 @@ BATCH_SIZE = 16
 
 def score(arguments: Sequence[str]) -> int:
     """Judge photo files."""
-    parser = argparse.ArgumentParser(
-        prog="deepselfie score",
-        description="Judge photo files, without any network. Exit status 1 if a file could not be judged.",
-    )
-    parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="a JPEG, PNG, GIF or WebP file")
-    parser.add_argument("--model", type=Path, metavar="FILE", help="another judge's .onnx file")
-    parser.add_argument(
-        "--json",
-        action="store_true",
-        help="one JSON object a line: file, score (0-1), label and percentile (0-1), or file and error",
-    )
-    options = parser.parse_args(arguments)
+    options = _parser().parse_args(arguments)
     from model.judge import DEFAULT_FILE, Judge, JudgeRefused
 
     try:
@@ -46,6 +36,27 @@ def score(arguments: Sequence[str]) -> int:
         text = json.dumps(result) if options.json else _line(result)
         print(text, file=sys.stderr if failed and not options.json else sys.stdout, flush=True)
     return 1 if failures else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="deepselfie score",
+        description="Judge photo files, without any network. Exit status 1 if a file could not be judged.",
+    )
+    parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="a JPEG, PNG, GIF or WebP file")
+    parser.add_argument(
+        "--model",
+        type=Path,
+        default=os.environ.get("WORKER_MODEL") or None,
+        metavar="FILE",
+        help="another judge's .onnx file; without it, the one that WORKER_MODEL names",
+    )
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="one JSON object a line: file, score (0-1), label and percentile (0-1), or file and error",
+    )
+    return parser
 
 
 def _results(judge: Judge, files: Sequence[Path]) -> Iterator[dict[str, Any]]:

@@ -129,7 +129,9 @@ def test_an_unreachable_network_is_one_sentence(command: str, redis_url: str) ->
     done = deepselfie(command, REDIS_URL=redis_url, **NETWORK)
 
     assert done.returncode == 1
-    assert done.stderr.startswith("deepselfie: logging in at http://127.0.0.1:1/: Could not complete request")
+    assert done.stderr.startswith(
+        "deepselfie: logging in at http://127.0.0.1:1/, which MASTODON_URL names: Could not complete request"
+    )
     assert len(done.stderr.splitlines()) == 1
 
 
@@ -278,8 +280,12 @@ def running_demo(data: Path) -> Iterator[subprocess.Popen[str]]:
     ) as demo:
         assert demo.stdout
         assert "Open http://127.0.0.1:" in next(line for line in demo.stdout if line.strip())
-        yield demo
-        demo.terminate()
+        try:
+            yield demo
+            demo.terminate()
+            demo.wait(30)
+        finally:
+            demo.kill()
 
 
 def children_of(pid: int) -> list[int]:

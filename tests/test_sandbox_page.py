@@ -207,6 +207,20 @@ def test_a_guest_is_remembered_and_their_posts_are_still_there(page: Page, photo
     expect(page.locator(".posts > li").first).to_contain_text("remember me")
 
 
+def test_an_open_page_joins_anew_when_the_network_was_started_afresh(
+    browser: Browser, tmp_path: Path, photo: Path
+) -> None:
+    with browser.new_context() as context:
+        visitor = context.new_page()
+        with sandbox(tmp_path / "before") as network:
+            visitor.goto(network.url)
+            expect(visitor.locator("#link-state")).to_have_text("live")
+        expect(visitor.locator("#link-state")).to_have_text("reconnecting")
+        with sandbox(tmp_path / "after", port=int(network.url.rpartition(":")[2])):
+            expect(visitor.locator("#link-state")).to_have_text("live", timeout=20_000)
+            ask(visitor, photo)
+
+
 def test_hostile_posts_cannot_act_on_the_page(network: Network, page: Page, photo: Path) -> None:
     ask(page, photo, "<img src=x onerror=alert(1)> javascript:alert(1)")
     answer(network, "<script>alert(1)</script>")

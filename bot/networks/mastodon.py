@@ -78,7 +78,7 @@ class Mastodon:
             request_timeout=TIMEOUT_SECONDS,
             user_agent=USER_AGENT,
         )
-        with _errors(client, f"logging in at {url}"):
+        with _errors(client, f"logging in at {url}, which MASTODON_URL names"):
             account = client.account_verify_credentials()
         try:
             instance: dict[str, Any] = client.instance_v2()

@@ -37,8 +37,8 @@ class PortUnavailable(OSError):
             "is already in use" if cause.errno == errno.EADDRINUSE else f"cannot be opened: {cause.strerror}"
         )
         super().__init__(
-            f"port {port} on {host} {wrong}; stop what listens there, "
-            "or choose another port with --port (0 picks a free one)"
+            f"port {port} on {host} {wrong}; if a sandbox runs there already, use it, "
+            "else choose another port with --port (0 picks a free one)"
         )
         self.errno = cause.errno
 

@@ -5,7 +5,7 @@ const MOODS = "amber brave calm candid early gentle golden happy lucky mellow me
 const ANIMALS = "badger finch fox hare heron ibis koala lark lynx marten otter owl panda robin seal wren".split(" ");
 const LONGEST_PAUSE = 15000; // milliseconds between attempts to reconnect
 const POLL_EVERY = 3000; // milliseconds, while there is no stream
-const UNREACHABLE = "The sandbox can't be reached. Is it still running? Nothing is lost; try again.";
+const UNREACHABLE = "The server of this page can't be reached. Does `make demo` still run? Nothing is lost; try again.";
 let guest = null;
 
 const pick = (words) => words[Math.floor(Math.random() * words.length)];
@@ -67,7 +67,7 @@ export async function upload(file, description, onProgress) {
 }
 
 // Events as they happen; while there is no stream, `poll` is called every few seconds instead.
-export async function follow({ onEvent, onState, poll }) {
+export async function follow({ onEvent, onState, poll, rejoin }) {
   const address = `${location.origin.replace(/^http/, "ws")}/api/v1/streaming?stream=user`;
   for (let pause = 500; ; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
     const socket = new WebSocket(address, guest.access_token); // as a protocol the token stays out of logs
@@ -82,5 +82,6 @@ export async function follow({ onEvent, onState, poll }) {
     const polling = setInterval(poll, POLL_EVERY);
     await sleep(pause * (0.5 + Math.random())); // jitter: not everybody comes back at once
     clearInterval(polling);
+    await rejoin().catch(() => {}); // started afresh, the network does not know us any more
   }
 }

@@ -18,7 +18,7 @@ let busy = false;
 function add(files) {
   complain("");
   for (const file of files) {
-    if (!/^(image|video)\//.test(file.type)) complain(`${file.name} is no photo. JPEG, PNG, WebP and GIF work.`);
+    if (!/^(image\/(jpeg|png|webp|gif)|video\/)/.test(file.type)) complain(`${file.name} is no photo. JPEG, PNG, WebP and GIF work.`);
     else if (photos.length >= MOST_PHOTOS) complain(`Up to four photos a post: ${file.name} was left out.`);
     else photos.push(print(file));
   }
@@ -98,7 +98,9 @@ async function post(status) {
 function receive(status) {
   const isMine = status.account.id === me.id;
   const answered = show(status, at("posts"), isMine ? () => announce(LATE) : undefined);
-  if (answered?.account.id === me.id) announce(`deepselfie ${took(status, answered)}: ${plain(status)}`);
+  if (answered?.account.id !== me.id) return;
+  announce(`deepselfie ${took(status, answered)}: ${plain(status)}`);
+  document.querySelector(`[data-id="${status.id}"]`).scrollIntoView({ block: "nearest" });
 }
 
 async function catchUp() {
@@ -134,16 +136,18 @@ function wire() {
   };
 }
 
+const enter = async () => { at("guest-name").textContent = (me = await join()).username; };
+
 async function start() {
-  me = await join().catch((error) => complain(error.message));
+  await enter().catch((error) => complain(error.message));
   if (!me) return setTimeout(start, 3000);
   complain("");
-  at("guest-name").textContent = me.username;
   at("guest").hidden = false;
   await catchUp();
   at("wall").classList.add("ready"); // from now on, no posts means that there are none
   return follow({
     poll: catchUp,
+    rejoin: enter,
     onEvent: ({ event, payload }) => {
       if (event === "update") receive(JSON.parse(payload));
       if (event === "delete") remove(payload);
