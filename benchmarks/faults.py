@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -33,6 +34,8 @@ from bot.chaos import Protection
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
+    # Whatever ends this run, its processes have to end with it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     outcome = run(options, lambda line: print(line, file=sys.stderr, flush=True))
     if options.json:
         print(json.dumps(asdict(outcome)))

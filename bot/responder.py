@@ -7,8 +7,6 @@ import time
 from datetime import UTC, datetime
 from functools import cache
 
-from redis import Redis
-
 from bot import queues, wording
 from bot.chaos import reach, without
 from bot.keeper import Hold, Keeper
@@ -32,9 +30,8 @@ SEND_TRIES = 50
 class Responder:
     """Posts replies on one network."""
 
-    def __init__(self, network: Network, redis: Redis, ledger: Ledger, *, apologise: bool) -> None:
+    def __init__(self, network: Network, ledger: Ledger, *, apologise: bool) -> None:
         self._network = network
-        self._redis = redis
         self._ledger = ledger
         self._keeper = Keeper(ledger)
         self._apologise = apologise
@@ -89,7 +86,7 @@ class Responder:
         self._answered(lease, posted, record.ends)
 
     def _be_late(self, lease: Lease) -> None:
-        """Write down that the mention is late; whoever takes it on next apologises, if that is wanted."""
+        """Write down that the mention is late; then, or whoever takes it on next, apologise if wanted."""
         LOG.warning("late", key=lease.key)
         fields = {"reason": "not answered in time"}
         if not self._apologise:
@@ -97,7 +94,7 @@ class Responder:
             return
         fields |= {"verdict": APOLOGY.model_dump_json(), "ends": "expired"}
         if self._ledger.pass_on(lease, "ready", fields):
-            queues.enqueue(self._redis, queues.REPLIES, lease.key)
+            self.respond(lease.key)
 
     def _answered(self, lease: Lease, posted: Posted, ends: State | None) -> None:
         self._ledger.close(lease, ends or "sent", {"reply_id": posted.id})
@@ -134,4 +131,4 @@ def responder() -> Responder:
     settings = load(NetworkSettings, os.environ)
     redis = queues.connect(settings.redis_url.get_secret_value())
     ledger = Ledger(redis, settings.policy)
-    return Responder(connect(settings), redis, ledger, apologise=settings.policy.apologise)
+    return Responder(connect(settings), ledger, apologise=settings.policy.apologise)

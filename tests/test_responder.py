@@ -79,7 +79,7 @@ class Desk:
         return watched
 
     def responder_on(self, network: Watched) -> Responder:
-        return Responder(network, self.redis, self.ledger, apologise=self.policy.apologise)
+        return Responder(network, self.ledger, apologise=self.policy.apologise)
 
     def judged(self) -> str:
         """Have ann mention the bot and a worker look at it; return the mention's key."""

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 import mastodon as mastodon_py
+from urllib3.exceptions import NewConnectionError
 from websockets.exceptions import ConnectionClosed, ConnectionClosedOK, InvalidStatus, WebSocketException
 from websockets.sync.client import connect as connect_websocket
 
@@ -32,9 +33,9 @@ TIMEOUT_SECONDS = 10
 PAGE_SIZE = 40
 DEFAULT_MAX_CHARACTERS = 500
 
-# The cursor stays this far behind, so that every look re-reads the last minute: a notification may
-# appear after one with a higher id. The ledger knows which ones it has seen.
-OVERLAP = timedelta(seconds=60)
+# The cursor stays this far behind, so that every look re-reads the last seconds: a notification may appear
+# after one with a higher id. The ledger knows which ones it has seen.
+OVERLAP = timedelta(seconds=10)
 
 # Sorts before Mastodon's numbers, and before the ULIDs and UUIDs of other servers.
 BEFORE_ALL_IDS = "0"
@@ -180,10 +181,18 @@ def _errors(client: mastodon_py.Mastodon, doing: str) -> Iterator[None]:
         wait = max(1.0, (client.ratelimit_reset or 0) - time.time())
         raise NetworkError(f"{doing}: rate limited for {wait:.0f} s", retry_after=wait) from None
     except (mastodon_py.MastodonNetworkError, mastodon_py.MastodonServerError) as error:
-        raise NetworkError(f"{doing}: {_words(error)}", unknown=True) from None
+        unknown = not _was_refused(error)
+        raise NetworkError(f"{doing}: {_words(error)}", unknown=unknown) from None
     except mastodon_py.MastodonError as error:
         refused = _is_refusal(error)
         raise NetworkError(f"{doing}: {_words(error)}", permanent=refused, unknown=not refused) from None
+
+
+def _was_refused(error: mastodon_py.MastodonError) -> bool:
+    """Whether not even a connection came about, so that the server cannot have done anything."""
+    cause = error.__context__
+    reason = getattr(cause.args[0], "reason", None) if cause and cause.args else None
+    return isinstance(reason, NewConnectionError)
 
 
 def _is_refusal(error: mastodon_py.MastodonError) -> bool:
