@@ -21,6 +21,8 @@ LOGIN = "GET /api/v1/accounts/verify_credentials"
 TARGETS = {"worker": 34, "responder": 32, "listener": 14, "sandbox": 10, "redis": 10}
 
 KILLS_PER_STOP = 4
+# The moment between looking at the lease and posting is short: it takes many stops to hit it.
+KILLS_PER_STOP_WITHOUT_FENCING = 2
 KILLS_PER_OUTAGE = 75
 OUTAGE_SECONDS = 45
 WEATHER_SECONDS = 4.0
@@ -110,7 +112,8 @@ def _kills(dice: random.Random, options: Options, outages: Sequence[float]) -> I
 
 
 def _stops(dice: random.Random, options: Options) -> Iterator[Action]:
-    for _ in range(max(options.kills // KILLS_PER_STOP, 1)):
+    per_stop = KILLS_PER_STOP_WITHOUT_FENCING if options.without == "fencing" else KILLS_PER_STOP
+    for _ in range(max(options.kills // per_stop, 1)):
         target = dice.choice(["worker", "responder", "listener"])
         seconds = dice.uniform(5, 8)
         if options.without == "fencing":
@@ -137,7 +140,7 @@ def _spell(dice: random.Random, without: Protection | None) -> Iterator[Fault]:
         yield {"endpoint": POST, "kind": keys}
     if without == "fencing":
         # Many look for a reply that is not there, and are stopped while they do.
-        yield from (_some(dice, POST, "server_error", 0.02), _some(dice, CONTEXT, "latency", 1, seconds=2))
+        yield from (_some(dice, POST, "server_error", 0.06), _some(dice, CONTEXT, "latency", 1, seconds=2))
         return
     yield _some(dice, POST, "latency", 0.01, seconds=dice.uniform(0.2, LONGEST_LATENCY))
     for kind in ("dropped_answer", "error_after_success", "server_error", "rate_limited"):

@@ -1,12 +1,12 @@
 """What happened to each mention: the one truth, kept in Redis.
 
-                 ┌── its worker died ──┐    ┌── outcome unknown: look, then maybe post ──┐
-                 ▼                     │    ▼                                            │
-    ingest ──► new ──────────► judging ┴► ready ──────────────────────────► sending ─────┴─► sent
-      │         │                 │         ▲                                  │
-      │         └─ late ─────────►┴─ late, or its worker died twice: apologise │
-      │         └─ late, and silence wanted ──► expired ◄── apologised: late ──┤
-      └► skipped                                failed  ◄── apologised: died, ─┘ or refused
+    skipped ◄── ingest ──► new ──────► judging ──► ready ──────► sending ──► sent
+                            ▲             │          ▲              │  ▲ │
+                            └── crashed ──┘          └── not sent ──┘  └─┘ unknown: look it up first
+
+A mention whose worker crashed twice, or that is late, becomes ready with an apology in place of a verdict; it
+ends as `failed` or `expired` in place of `sent`. Where silence is wanted, late ones end as `expired` at once.
+What a network refuses for good ends as `failed`.
 
 A worker or responder claims a mention under a token and for a few seconds, its lease, which it renews while
 it works. When the lease runs out the sweeper voids the token: whoever held it, and wakes up later, finds that
