@@ -123,8 +123,10 @@ def _watch(bot: Bot, ann: Person, post: str, mark: Path, started: float) -> Outc
             deaths += bot.supervise()
             record = ledger.read(f"mastodon:{post}")
             answered = answered or (ann.replies(post) and time.monotonic())
-            # A second reply could still come for as long as the ledger does not know of the first.
-            if answered and record and record.state == "sent" and not redis.exists("rq:queue:replies"):
+            # A second reply could still come for as long as the ledger does not know of the first; and a
+            # killed process may outlive its last deed by a moment.
+            over = record is not None and record.state == "sent" and not redis.exists("rq:queue:replies")
+            if answered and deaths and over:
                 break
             time.sleep(0.05)
         deaths += bot.supervise()
