@@ -6,11 +6,13 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from redis import Redis
 
 from bot.processes import Processes
 from bot.valkey import start_valkey
+from tests.sandbox import Network, join, sandbox
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -40,3 +42,17 @@ def redis(redis_url: str) -> Iterator[Redis]:
 @pytest.fixture(scope="session")
 def repository() -> Path:
     return Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    """A sandbox network for the tests of one module."""
+    with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def ann(network: Network) -> Iterator[httpx.Client]:
+    """A person on that network."""
+    with join(network, "ann") as person:
+        yield person

@@ -15,22 +15,10 @@ from websockets.exceptions import ConnectionClosedOK, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from bot.sandbox.faults import KINDS
-from tests.test_sandbox_process import Network, join, sandbox
+from tests.sandbox import Network
 
 pytestmark = pytest.mark.e2e
 POST, STREAM = "POST /api/v1/statuses", "GET /api/v1/streaming"
-
-
-@pytest.fixture(scope="module")
-def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
-    with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def ann(network: Network) -> Iterator[httpx.Client]:
-    with join(network, "ann") as person:
-        yield person
 
 
 @pytest.fixture

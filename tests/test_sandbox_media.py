@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -11,21 +10,9 @@ from mastodon import Mastodon
 from PIL import Image
 
 from tests.photos import encoded, portrait
-from tests.test_sandbox_process import Network, join, sandbox
+from tests.sandbox import Network, join
 
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture(scope="module")
-def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
-    with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def ann(network: Network) -> Iterator[httpx.Client]:
-    with join(network, "ann") as person:
-        yield person
 
 
 def upload(person: httpx.Client, content: bytes, kind: str, name: str = "a") -> httpx.Response:

@@ -9,22 +9,10 @@ import httpx
 import pytest
 from mastodon import Mastodon
 
-from tests.test_sandbox_process import Network, join, sandbox
+from tests.sandbox import Network, join
 
 pytestmark = pytest.mark.e2e
 PATH = "/api/v1/notifications"
-
-
-@pytest.fixture(scope="module")
-def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
-    with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def ann(network: Network) -> Iterator[httpx.Client]:
-    with join(network, "ann") as person:
-        yield person
 
 
 @pytest.fixture(scope="module")

@@ -12,15 +12,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import chromium, needs_browser
 from tests.photos import portrait_jpeg
-from tests.test_sandbox_process import Network, join, sandbox
+from tests.sandbox import Network, join, sandbox
 
 pytestmark = [pytest.mark.e2e, needs_browser]
-
-
-@pytest.fixture(scope="module")
-def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
-    with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,21 +11,9 @@ import pytest
 from mastodon import Mastodon, MastodonNotFoundError, MastodonUnauthorizedError
 
 from bot.sandbox import content
-from tests.test_sandbox_process import Network, join, sandbox
+from tests.sandbox import Network, join
 
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture(scope="module")
-def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
-    with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def ann(network: Network) -> Iterator[httpx.Client]:
-    with join(network, "ann") as person:
-        yield person
 
 
 def mastodon(network: Network, person: httpx.Client) -> Mastodon:

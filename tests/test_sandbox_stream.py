@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -14,21 +13,9 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from tests.test_sandbox_process import Network, join, sandbox
+from tests.sandbox import Network
 
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture(scope="module")
-def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
-    with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def ann(network: Network) -> Iterator[httpx.Client]:
-    with join(network, "ann") as person:
-        yield person
 
 
 def listen(network: Network, stream: str, token: str) -> AbstractContextManager[ClientConnection]:
