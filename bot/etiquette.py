@@ -136,7 +136,8 @@ def _limits(mention: Mention, rules: Rules, now: datetime) -> tuple[Limit, ...]:
     is_newcomer = mention.author_since is not None and now - mention.author_since < rules.newcomer
     per_minute = rules.newcomer_per_minute if is_newcomer else rules.per_minute
     per_day = rules.newcomer_per_day if is_newcomer else rules.per_day
-    enough = Verdict(notice="slow_down")
+    # Whoever says stop is not told to ask again in a while.
+    enough = None if mention.command else Verdict(notice="slow_down")
     return (
         Limit("thread", rules.per_thread, THREAD_SECONDS),
         Limit("all", rules.per_hour, HOUR_SECONDS),

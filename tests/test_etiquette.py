@@ -172,6 +172,7 @@ def test_only_an_author_is_ever_told_that_it_is_enough() -> None:
     told = {limit.of: limit.excess.notice if limit.excess else None for limit in admitted().limits}
 
     assert told == {"thread": None, "all": None, "author": "slow_down"}
+    assert not any(limit.excess for limit in admitted(command="stop").limits)
 
 
 # ── commands ──

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any, ClassVar
 
 import hypothesis.strategies as st
@@ -155,6 +156,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.redis.flushall()
+        self.numbers = count()
 
     @initialize(target=leases, apologise=st.booleans(), begins=st.tuples(*[starts] * len(AUTHORS)))
     def start(self, apologise: bool, begins: tuple[str, ...]) -> Any:
@@ -217,6 +219,17 @@ class LedgerMachine(RuleBasedStateMachine):
         fates = self.ledger.ingest("mastodon", admissions, cursor)
 
         assert {key: fate.queue for key, fate in fates.items()} == fresh
+
+    @rule(
+        author=st.sampled_from(["ann", "bob"]),
+        says=st.lists(st.sampled_from([None, None, None, "stop", "start", "delete"]), min_size=1, max_size=4),
+    )
+    def somebody_comes_again_and_again(self, author: str, says: list[Command | None]) -> None:
+        for command in says:
+            number = len(MENTIONS) + next(self.numbers)
+            plain = {"network": "mastodon", "id": str(number), "author": author, "command": command}
+            mention = Mention.model_validate(plain | {"created_at": datetime.now(UTC)})
+            self._ingest([mention], "", None, limited=True)
 
     @rule(target=leases, key=keys)
     def claim(self, key: str) -> Any:

@@ -110,6 +110,15 @@ def test_what_is_refused_does_not_count(street: Street) -> None:
     assert street.redis.zcard(quota(f"author:{street.ledger.people.hash('mastodon', 'ann')}:60")) == 2
 
 
+def test_what_is_passed_over_in_silence_counts_against_nothing(street: Street) -> None:
+    bot = Limit("all", 4, 3600)
+    for _ in range(6):
+        street.come(bot, MINUTE)  # two are judged, one is told, three are nothing
+
+    assert street.come(bot, MINUTE, author="bob") == JUDGED
+    assert street.come(bot, MINUTE, author="eve") == ("", bot.reason)
+
+
 def test_a_mention_counts_against_all_of_its_quotas_or_none(street: Street) -> None:
     for _ in range(6):
         street.come(DAY, MINUTE)
@@ -236,12 +245,14 @@ def test_who_said_stop_may_still_have_replies_deleted(street: Street) -> None:
 
 
 def test_stop_and_start_take_effect_without_a_word_when_the_quota_is_used_up(street: Street) -> None:
-    for _ in range(3):
+    for _ in range(2):
         street.come(MINUTE)
 
-    assert street.say("stop", MINUTE).queue == ""
+    # As etiquette has it for commands.
+    in_silence = Limit("author", 2, 60)
+    assert street.say("stop", in_silence).queue == ""
     assert street.come(author="Ann") == ("", "author said stop")
-    assert street.say("start", MINUTE).queue == ""
+    assert street.say("start", in_silence).queue == ""
     assert street.come() == JUDGED
 
 
