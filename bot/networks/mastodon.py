@@ -94,8 +94,9 @@ class Mastodon:
         with errors(self._client, "reading notifications"):
             found = self._client.notifications(types=["mention"], min_id=cursor, limit=PAGE_SIZE)
         notifications = [n for entry in reversed(found) if (n := parse(Notification, entry))]
-        mentions = tuple(m for n in notifications if (m := self._mention(n)))
+        # What has settled counts from the look itself: reading threads may take a while.
         settled = [n.id for n in notifications if n.created_at < datetime.now(UTC) - OVERLAP]
+        mentions = tuple(m for n in notifications if (m := self._mention(n)))
         if cursor is None:
             # The very first look: what lies before this page is not the bot's business any more.
             cursor = notifications[0].id if notifications else BEFORE_ALL_IDS
