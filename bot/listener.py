@@ -10,18 +10,21 @@ import random
 import threading
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
 
 from redis import Redis, RedisError
 
 from bot import queues
 from bot.beats import beat
+from bot.blocklist import Blocklist
 from bot.chaos import reach
+from bot.etiquette import TOO_OLD, Moment, admit
 from bot.ledger import Ledger
 from bot.logs import Log
 from bot.messages import Mention
 from bot.networks.base import Network, NetworkError
+from bot.record import Admission, Fate
 from bot.settings import ListenerSettings
 
 LOG = Log(__name__)
@@ -30,18 +33,22 @@ FIRST_PAUSE_SECONDS = 1
 LONGEST_PAUSE_SECONDS = 300
 STABLE_SECONDS = 60
 
-TOO_OLD = "too old"
-
 
 class Listener:
-    """Watches one network until told to stop."""
+    """Watches one network until told to stop.
+
+    Raises:
+        SettingsError: The blocklist cannot be read.
+    """
 
     def __init__(self, network: Network, redis: Redis, settings: ListenerSettings) -> None:
         self._network = network
         self._redis = redis
         self._ledger = Ledger(redis, settings.policy)
         self._poll_seconds = settings.poll_seconds
-        self._catch_up = timedelta(minutes=settings.catch_up_minutes)
+        self._promise_seconds = settings.promise_seconds
+        self._rules = settings.rules
+        self._blocklist = Blocklist(settings.blocklist)
         self._stopped = False
         self._position: str | None = None
         self._is_open = False
@@ -121,37 +128,33 @@ class Listener:
 
     def _take(self, mentions: Sequence[Mention], cursor: str | None = None) -> None:
         reach("heard")
-        reasons = {mention.key: self._reason_to_skip(mention) for mention in mentions}
-        with_reasons = [(mention, reasons[mention.key]) for mention in mentions]
-        fresh = (
-            set(self._ledger.ingest(self._network.name, with_reasons, cursor))
-            if mentions or cursor
-            else set()
-        )
+        admissions = self._admit(mentions)
+        fresh = self._ledger.ingest(self._network.name, admissions, cursor) if mentions or cursor else {}
         reach("ingested")
-        for mention in mentions:
-            key, reason = mention.key, reasons[mention.key]
-            if key not in fresh:
-                continue
-            if reason:
-                LOG.info("skipped", key=key, reason=reason)
-                continue
-            queues.enqueue(self._redis, queues.PHOTOS, key)
-            reach("enqueued")
-            age = (datetime.now(UTC) - mention.created_at).total_seconds()
-            LOG.info("heard", key=key, photos=len(mention.photos), age=age)
-        too_old = sum(reasons[key] == TOO_OLD for key in fresh)
+        by_key = {admission.mention.key: admission for admission in admissions}
+        for key, fate in fresh.items():
+            self._hand_on(by_key[key], fate)
+        too_old = sum(fate.reason == TOO_OLD for fate in fresh.values())
         if too_old:
-            LOG.warning("not answered after a pause", mentions=too_old, older_than=str(self._catch_up))
+            LOG.warning("not answered after a pause", mentions=too_old, older_than=str(self._rules.catch_up))
 
-    def _reason_to_skip(self, mention: Mention) -> str:
-        if mention.author_is_bot:
-            return "author is a bot"
-        if mention.answers_bot and not mention.photos:
-            return "small talk"
-        if datetime.now(UTC) - mention.created_at > self._catch_up:
-            return TOO_OLD
-        return ""
+    def _admit(self, mentions: Sequence[Mention]) -> list[Admission]:
+        if not mentions:
+            return []
+        is_late = (queues.age(self._redis, queues.PHOTOS) or 0) > self._promise_seconds
+        moment = Moment(datetime.now(UTC), is_late, self._blocklist.names())
+        return [admit(mention, self._rules, moment) for mention in mentions]
+
+    def _hand_on(self, admission: Admission, fate: Fate) -> None:
+        mention = admission.mention
+        if not fate.queue:
+            LOG.info("skipped", key=mention.key, reason=fate.reason)
+            return
+        queues.enqueue(self._redis, fate.queue, mention.key)
+        reach("enqueued")
+        age = (datetime.now(UTC) - mention.created_at).total_seconds()
+        notice = admission.verdict.notice if admission.verdict else None
+        LOG.info("heard", key=mention.key, photos=len(mention.photos), age=age, notice=fate.reason or notice)
 
 
 def _permanent(error: NetworkError | RedisError) -> bool:

@@ -27,9 +27,23 @@ Reason = Literal[
     # the attachment
     "video",
     "audio",
-    # us
-    "our_fault",
 ]
+
+Notice = Literal[
+    "help",
+    "our_fault",
+    # not now, or not this
+    "busy",
+    "slow_down",
+    "sensitive",
+    "not_yours",
+    # commands that were carried out
+    "stopped",
+    "started",
+    "deleted",
+]
+
+Command = Literal["stop", "start", "delete", "help"]
 
 
 class Message(BaseModel):
@@ -44,6 +58,8 @@ class Photo(Message):
     medium: Literal["image", "video", "audio", "link"]
     url: str | None
     """What to download: the image, a video's preview frame, a link; None where there is nothing to see."""
+    is_own: bool = True
+    """The mention's author posted it; False: somebody else did, and the mention only points there."""
 
 
 class Mention(Message):
@@ -54,15 +70,28 @@ class Mention(Message):
     """The post's id: an opaque string, unique within its network."""
     author: str
     """The author's handle, as one writes it after an @."""
+    author_since: AwareDatetime | None = None
+    """When the author's account was made; None if the network does not tell."""
+    author_is_bot: bool = False
+    author_opts_out: bool = False
+    """The author's profile says #nobot."""
     created_at: AwareDatetime
     visibility: Visibility = "public"
     warning: str = ""
     """The content warning the post stands behind; empty for none."""
     language: str | None = None
-    author_is_bot: bool = False
+    command: Command | None = None
+    """What the text asks for, if it says nothing else; the text itself is not kept."""
+    in_reply_to: str | None = None
+    """Id of the post that this one replies to."""
+    thread: str | None = None
+    """Id of the thread's first post, as far as the bot may see it; None if that is this one."""
     answers_bot: bool = False
     """The post is a reply to one of the bot's own."""
     photos: tuple[Photo, ...] = ()
+    """What may be looked at, in the post or else in the one that it replies to."""
+    sensitive: bool = False
+    """Whoever posted the photos marked them so."""
 
     @property
     def key(self) -> str:
@@ -96,10 +125,14 @@ Opinion = Annotated[Judged | Declined, Field(discriminator="kind")]
 
 
 class Verdict(Message):
-    """What the judge thinks of a mention's photos, in the mention's order; no opinions if it had no photo."""
+    """What the judge thinks of a mention's photos, in the mention's order; or else a notice."""
 
-    opinions: tuple[Opinion, ...]
-    judge: str
+    opinions: tuple[Opinion, ...] = ()
+    notice: Notice | None = None
+    """What is said in place of opinions."""
+    deleted: int = 0
+    """How many replies were deleted, for the notice of that."""
+    judge: str = ""
     """Name and version of the model file, for the record."""
     reference_name: str = ""
     """What the percentiles compare with: "better than 83 % of <reference_name>"."""
@@ -114,7 +147,7 @@ class Verdict(Message):
 
 
 # What a mention gets that something of ours went wrong with.
-APOLOGY = Verdict(opinions=(Declined(reason="our_fault"),), judge="")
+APOLOGY = Verdict(notice="our_fault")
 
 
 class Reply(Message):

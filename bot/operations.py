@@ -50,8 +50,8 @@ def retry(arguments: Sequence[str]) -> int:
     ledger = Ledger(redis)
     refused = 0
     for key in list(ledger.failed()) if options.failed else options.keys:
-        if ledger.retry(key):
-            queues.enqueue(redis, queues.PHOTOS, key)
+        if queue := ledger.retry(key):
+            queues.enqueue(redis, queue, key)
             print(f"{key}: on its way again")
         elif not options.failed:
             refused += 1
@@ -66,15 +66,16 @@ def forget(arguments: Sequence[str]) -> int:
     """Delete what is held about somebody."""
     parser = argparse.ArgumentParser(
         prog="deepselfie forget",
-        description="Delete everything that is held about somebody, answered or not. It needs REDIS_URL.",
+        description="Delete everything that is held about somebody, answered or not, but for their wish to "
+        "be left alone. It needs REDIS_URL.",
     )
     parser.add_argument("user", metavar="USER", help="as the network writes it: @ann or @ann@example.social")
     parser.add_argument("--network", default="mastodon", help="the network they are on (%(default)s)")
     options = parser.parse_args(arguments)
     redis = _redis()
-    from bot.ledger import Ledger
+    from bot.people import People
 
-    mentions = Ledger(redis).forget(options.network, options.user.removeprefix("@"))
+    mentions = People(redis).forget(options.network, options.user.removeprefix("@"))
     print(f"{options.user}: {mentions} mention{'' if mentions == 1 else 's'} forgotten")
     return 0
 

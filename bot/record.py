@@ -1,9 +1,9 @@
-"""One mention's record in the ledger, and the right to work on it."""
+"""One mention in the ledger: how it is let in, its record, and the right to work on it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from bot.messages import Mention, Verdict
 
@@ -23,6 +23,45 @@ class Policy:
 
 
 @dataclass(frozen=True)
+class Limit:
+    """A quota: how many mentions are let in, in any so many seconds."""
+
+    of: Literal["author", "thread", "all"]
+    """Whose mentions are counted together."""
+    most: int
+    seconds: int
+    excess: Verdict | None = None
+    """What the first one too many gets, once in that time; None, like all further ones: silence."""
+
+    @property
+    def reason(self) -> str:
+        """Why a mention is not let in."""
+        return f"more than {self.most} in {self.seconds} s ({self.of})"
+
+
+@dataclass(frozen=True)
+class Admission:
+    """A mention, and what the rules make of it before the ledger has counted anything."""
+
+    mention: Mention
+    skip: str = ""
+    """Why it is not answered; empty if it is."""
+    verdict: Verdict | None = None
+    """What it gets at once; None if its photos have to be judged."""
+    limits: tuple[Limit, ...] = ()
+    """What it counts against."""
+
+
+class Fate(NamedTuple):
+    """What the ledger made of a mention that it had not known."""
+
+    queue: str
+    """Where it has to be put now; empty if it was skipped."""
+    reason: str
+    """Why it was skipped, or is not judged; empty if neither."""
+
+
+@dataclass(frozen=True)
 class Record:
     """All that is known of one mention."""
 
@@ -38,6 +77,8 @@ class Record:
     is_leased: bool
     """Somebody holds it, or did when this was read."""
     reply_id: str | None
+    deleted: float | None
+    """When the reply was deleted because its author asked for it, in seconds since the epoch."""
     reason: str | None
     tries: dict[str, int]
     """How often the mention was claimed for `judging` and for `sending`."""
@@ -78,6 +119,7 @@ def record_from(raw: dict[bytes, bytes]) -> Record:
         label=fields.get("label"),
         is_leased="lease" in fields,
         reply_id=fields.get("reply_id"),
+        deleted=float(fields["deleted"]) if "deleted" in fields else None,
         reason=fields.get("reason"),
         tries={
             name: int(fields[f"tries_{name}"]) for name in ("judging", "sending") if f"tries_{name}" in fields

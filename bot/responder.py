@@ -12,7 +12,7 @@ from bot.chaos import reach, without
 from bot.keeper import Hold, Keeper
 from bot.ledger import Ledger
 from bot.logs import Log
-from bot.messages import APOLOGY
+from bot.messages import APOLOGY, Verdict
 from bot.networks import connect
 from bot.networks.base import Network, NetworkError, Posted
 from bot.record import Lease, State
@@ -72,11 +72,15 @@ class Responder:
 
     def _answer(self, lease: Lease, hold: Hold) -> None:
         record = lease.before
-        if record.ends is None and record.deadline is not None and time.time() > record.deadline:
+        verdict = record.verdict
+        # Before anything can be late: what was asked to be deleted goes, whenever that may be.
+        if lease.mention.command == "delete":
+            verdict = self._delete(lease)
+        elif record.ends is None and record.deadline is not None and time.time() > record.deadline:
             self._be_late(lease)
             return
-        assert record.verdict
-        reply = wording.reply_to(lease.mention, record.verdict, room=self._network.room(lease.mention))
+        assert verdict
+        reply = wording.reply_to(lease.mention, verdict, room=self._network.room(lease.mention))
         if not (hold.is_certain or without("fencing")):
             LOG.warning("lease lost", key=lease.key)
             return
@@ -84,6 +88,18 @@ class Responder:
         posted = self._network.reply(lease.mention, reply)
         reach("after the post")
         self._answered(lease, posted, record.ends)
+
+    def _delete(self, lease: Lease) -> Verdict:
+        """Delete the reply that a mention replies to, or all replies; to its own author and nobody else."""
+        mention, people = lease.mention, self._ledger.people
+        replies = people.replies(mention.network, mention.author)
+        if mention.answers_bot:
+            replies = {key: reply for key, reply in replies.items() if reply == mention.in_reply_to}
+        for key, reply in replies.items():
+            self._network.delete(reply)
+            people.note_deleted(key)
+        LOG.info("deleted", key=lease.key, replies=len(replies))
+        return Verdict(notice="deleted", deleted=len(replies))
 
     def _be_late(self, lease: Lease) -> None:
         """Write down that the mention is late; then, or whoever takes it on next, apologise if wanted."""

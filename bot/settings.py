@@ -6,12 +6,16 @@ Every field's alias is its variable's name. README.md documents each one, and a 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from bot.etiquette import Rules
 from bot.record import Policy
+
+Count = Annotated[int, Field(ge=1)]
 
 
 class SettingsError(Exception):
@@ -82,6 +86,62 @@ class ListenerSettings(NetworkSettings):
         alias="BOT_CATCH_UP_MINUTES",
         description="after a pause, mentions older than this many minutes are skipped, not answered late",
     )
+    user_per_minute: Count = Field(
+        5, alias="BOT_USER_PER_MINUTE", description="mentions of one author that are answered in any minute"
+    )
+    user_per_day: Count = Field(
+        30, alias="BOT_USER_PER_DAY", description="mentions of one author that are answered in any 24 hours"
+    )
+    newcomer_days: Annotated[float, Field(ge=0, le=3650)] = Field(
+        7,
+        alias="BOT_NEWCOMER_DAYS",
+        description="days for which an account counts as new, where the network tells its age",
+    )
+    newcomer_per_minute: Count = Field(
+        2, alias="BOT_NEWCOMER_PER_MINUTE", description="the same as BOT_USER_PER_MINUTE, for a new account"
+    )
+    newcomer_per_day: Count = Field(
+        10, alias="BOT_NEWCOMER_PER_DAY", description="the same as BOT_USER_PER_DAY, for a new account"
+    )
+    # Mastodon takes 300 posts in 3 hours; what is left of them is for confirmations that nothing limits.
+    per_hour: Count = Field(
+        90, alias="BOT_PER_HOUR", description="mentions of all authors that are answered in any hour"
+    )
+    per_thread: Count = Field(
+        2, alias="BOT_PER_THREAD", description="mentions in one thread that are answered"
+    )
+    photos_of: Literal["author", "anyone"] = Field(
+        "author",
+        alias="BOT_PHOTOS_OF",
+        description="whose photos are judged: the author's of the mention, or anyone's that it replies to",
+    )
+    sensitive: Literal["decline", "judge"] = Field(
+        "decline",
+        alias="BOT_SENSITIVE",
+        description="whether photos that are marked as sensitive are declined or judged",
+    )
+    blocklist: Path | None = Field(
+        None,
+        alias="BOT_BLOCKLIST",
+        description="a file with a handle or domain a line whose mentions are skipped",
+    )
+
+    @property
+    def rules(self) -> Rules:
+        """What the etiquette has to know of these."""
+        return Rules(
+            per_minute=self.user_per_minute,
+            per_day=self.user_per_day,
+            newcomer=timedelta(days=self.newcomer_days),
+            newcomer_per_minute=self.newcomer_per_minute,
+            newcomer_per_day=self.newcomer_per_day,
+            per_thread=self.per_thread,
+            per_hour=self.per_hour,
+            catch_up=timedelta(minutes=self.catch_up_minutes),
+            photos_of=self.photos_of,
+            sensitive=self.sensitive,
+            when_late=self.when_late,
+        )
 
 
 S = TypeVar("S", bound=Settings)

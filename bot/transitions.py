@@ -12,15 +12,18 @@ local function now()
 end
 """
 
-# What is over keeps its outcome and its times; a failed mention that nobody was told of can be retried.
+# What is over keeps its outcome and its times; a failed mention that nobody was told of can be retried. One
+# that was never new was not for a judge: it keeps what it is to be told.
 # Redis keeps a hash that ever held a long value, as a mention is, in three times the room of a short one: the
 # record is written anew without it. The author's index stays as long as the last record in it.
 _CLOSE = """
 local function close(state, retention)
   redis.call('HSET', KEYS[1], 'state', state, state, now())
-  redis.call('HDEL', KEYS[1], 'verdict', 'lease', 'deadline', 'ends')
+  redis.call('HDEL', KEYS[1], 'lease', 'deadline', 'ends')
   if state ~= 'failed' or redis.call('HEXISTS', KEYS[1], 'reply_id') == 1 then
-    redis.call('HDEL', KEYS[1], 'mention')
+    redis.call('HDEL', KEYS[1], 'mention', 'verdict')
+  elseif redis.call('HEXISTS', KEYS[1], 'new') == 1 then
+    redis.call('HDEL', KEYS[1], 'verdict')
   end
   local kept = redis.call('HGETALL', KEYS[1])
   redis.call('DEL', KEYS[1])
@@ -34,30 +37,78 @@ local function close(state, retention)
 end
 """
 
-# Mentions and the network's cursor in one step: what the cursor has passed is in the ledger.
-# KEYS: -, open, counts, cursor, then a record and its author's mentions each.
-# ARGV: cursor or '', grace, promise, retention, then key, mention, reason to skip or '', author each.
+# Quotas are windows that slide: sorted sets of the mentions that were let in, by when they came.
+_QUOTAS = """
+local function used_up(limits, time)
+  for _, limit in ipairs(limits) do
+    redis.call('ZREMRANGEBYSCORE', limit.name, '-inf', time - limit.seconds)
+    if redis.call('ZCARD', limit.name) >= limit.most then return limit end
+  end
+end
+local function use(limit, key, time)
+  redis.call('ZADD', limit.name, time, key)
+  redis.call('EXPIRE', limit.name, limit.seconds)
+end
+local function is_first_over(limit)
+  return limit.excess ~= '' and redis.call('SET', limit.name .. ':told', 1, 'NX', 'EX', limit.seconds)
+end
+"""
+
+# Why a fresh mention is not judged, and what it gets in place of that; '' and '' if it is, and no words if it
+# is skipped. Whoever is told that it is enough uses the quotas of thread and bot, but no more of their own.
+_ADMIT = """
+local function admit(mention, time)
+  local stopped = redis.call('SISMEMBER', KEYS[5], mention.author) == 1
+  local command = mention.command
+  if command == 'stop' then redis.call('SADD', KEYS[5], mention.author) end
+  if command == 'start' then redis.call('SREM', KEYS[5], mention.author) end
+  if mention.skip ~= '' then return mention.skip, '' end
+  if stopped and command ~= 'start' and command ~= 'delete' then return 'author said stop', '' end
+  local over = used_up(mention.limits, time)
+  local words = mention.verdict
+  if over then words = is_first_over(over) and over.excess or '' end
+  if over and words == '' then return over.reason, '' end
+  for _, limit in ipairs(mention.limits) do
+    if not over or limit.excess == '' then use(limit, mention.key, time) end
+  end
+  return over and over.reason or '', words
+end
+"""
+
+# Mentions and the network's cursor in one step: what the cursor has passed is in the ledger. What is decided
+# here is so only for mentions that are not in it yet, however often one is seen.
+# KEYS: -, open, counts, cursor, authors who said stop.
+# ARGV: cursor or '', grace, promise, retention, then a JSON object for each mention (ledger.py).
+# Returns key, queue, reason for each fresh mention.
 INGEST = (
     _NOW
+    + _QUOTAS
+    + _ADMIT
     + """
 local fresh = {}
-for i = 0, (#ARGV - 4) / 4 - 1 do
-  local record, author = KEYS[5 + 2 * i], KEYS[6 + 2 * i]
-  local key, mention, skip, hash = unpack(ARGV, 5 + 4 * i, 8 + 4 * i)
+for i = 5, #ARGV do
+  local mention = cjson.decode(ARGV[i])
+  local record, queue = mention.record, ''
   if redis.call('EXISTS', record) == 0 then
     local time = now()
-    if skip == '' then
-      redis.call('HSET', record, 'state', 'new', 'new', time, 'deadline', time + ARGV[3],
-                 'mention', mention, 'author', hash)
-      redis.call('ZADD', KEYS[2], time + ARGV[2], key)
-    else
-      redis.call('HSET', record, 'state', 'skipped', 'skipped', time, 'reason', skip, 'author', hash)
+    local reason, words = admit(mention, time)
+    redis.call('HSET', record, 'author', mention.author)
+    if reason ~= '' then redis.call('HSET', record, 'reason', reason) end
+    if reason ~= '' and words == '' then
+      redis.call('HSET', record, 'state', 'skipped', 'skipped', time)
       redis.call('EXPIRE', record, ARGV[4])
       redis.call('HINCRBY', KEYS[3], 'skipped', 1)
+    else
+      local state = words == '' and 'new' or 'ready'
+      queue = words == '' and 'photos' or 'replies'
+      redis.call('HSET', record, 'state', state, state, time, 'deadline', time + ARGV[3],
+                 'mention', mention.mention)
+      if words ~= '' then redis.call('HSET', record, 'verdict', words) end
+      redis.call('ZADD', KEYS[2], time + ARGV[2], mention.key)
     end
-    redis.call('SADD', author, key)
-    redis.call('EXPIRE', author, ARGV[4])
-    fresh[#fresh + 1] = key
+    redis.call('SADD', mention.index, mention.key)
+    redis.call('EXPIRE', mention.index, ARGV[4])
+    fresh[#fresh + 1] = {mention.key, queue, reason}
   end
 end
 if ARGV[1] ~= '' then redis.call('SET', KEYS[4], ARGV[1]) end
@@ -166,18 +217,29 @@ return unless_it_waits('replies')
 )
 
 # Give a failed mention another chance, unless its author has been answered. ARGV: key, grace, promise.
+# Returns the queue it belongs in, '' for none.
 RETRY = (
     _NOW
     + """
 if redis.call('HGET', KEYS[1], 'state') ~= 'failed' or redis.call('HEXISTS', KEYS[1], 'mention') == 0 then
-  return 0
+  return ''
 end
 redis.call('PERSIST', KEYS[1])
 redis.call('HDEL', KEYS[1], 'tries_judging', 'tries_sending', 'reason')
+local state = redis.call('HEXISTS', KEYS[1], 'verdict') == 1 and 'ready' or 'new'
 local time = now()
-redis.call('HSET', KEYS[1], 'state', 'new', 'new', time, 'deadline', time + ARGV[3])
+redis.call('HSET', KEYS[1], 'state', state, state, time, 'deadline', time + ARGV[3])
 redis.call('ZADD', KEYS[2], time + ARGV[2], ARGV[1])
 redis.call('HINCRBY', KEYS[3], 'failed', -1)
-return 1
+return state == 'new' and 'photos' or 'replies'
+"""
+)
+
+# The reply to a mention that is over was deleted. Only a record that is still there is touched: one that has
+# gone with time must not come back.
+UNSAY = (
+    _NOW
+    + """
+if redis.call('HDEL', KEYS[1], 'reply_id') == 1 then redis.call('HSET', KEYS[1], 'deleted', now()) end
 """
 )

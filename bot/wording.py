@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
-from bot.messages import Declined, Judged, Mention, Opinion, Reason, Reply, Verdict
+import re
 
-HELP = "Hi! Mention me with a photo, attached or linked, and I'll tell you how good it looks to me."
-APOLOGY = "Sorry, something went wrong on my side. Please try again later."
+from bot.messages import Declined, Judged, Mention, Notice, Opinion, Reason, Reply, Verdict
+
+NOTICES: dict[Notice, str] = {
+    "help": "Hi! Mention me with a photo, attached or linked, and I'll tell you how good it looks to me.",
+    "our_fault": "Sorry, something went wrong on my side. Please try again later.",
+    "busy": "So many photos are waiting that I wouldn't get to yours in time. Please try again later.",
+    "slow_down": "That's enough photos for now. Ask me again in a while.",
+    "sensitive": "I leave photos alone that are marked as sensitive.",
+    "not_yours": "I only judge photos for whoever posted them. Mention me with one of your own.",
+    "stopped": "Done: I won't answer you any more. Tell me to start if you change your mind.",
+    "started": "Done: I answer you. Mention me with a photo. Tell me to stop, and I will.",
+    "deleted": "Done: I deleted {count}.",
+}
+NOTHING_TO_DELETE = "Done: there is no reply of mine to you left that I know of."
+
+# An @ that is followed by this calls nobody, and looks as before.
+WORD_JOINER = "\u2060"
+AT = re.compile("[@\uff20\ufe6b]")
 
 # One sentence a reason; {value} and {limit} are what was measured and what is allowed.
 DECLINED: dict[Reason, str] = {
@@ -25,7 +41,6 @@ DECLINED: dict[Reason, str] = {
     "no_picture": "I found no picture on that page. Could you attach the photo, or link to it directly?",
     "video": "I only look at photos so far, and that video has no preview picture.",
     "audio": "I only look at photos, not at sound.",
-    "our_fault": APOLOGY,
 }
 
 
@@ -35,26 +50,41 @@ def reply_to(mention: Mention, verdict: Verdict, *, room: int) -> Reply:
     Args:
         mention: What is being answered.
         verdict: What the judge thinks of its photos.
-        room: Characters the text may have. What does not fit goes, the last photos first, but never the
-            judge's caution.
+        room: Characters the text may have beside the mention's warning. What does not fit goes, the last
+            photos first, but never the judge's caution.
     """
+    warning = inert(mention.warning)
+    room -= len(warning) - len(mention.warning)
     lines, caution = _lines(verdict), verdict.caution if verdict.best else ""
     while len(lines) > 1 and len("\n".join([*lines, caution])) > room:
         lines.pop()
     text = "\n".join([*lines, caution]).strip()
     if len(text) > room:
         text = text[: max(room - 1, 0)].rstrip() + "…"
-    return Reply(text=text, visibility=mention.visibility, warning=mention.warning)
+    return Reply(text=text, visibility=mention.visibility, warning=warning)
+
+
+def inert(text: str) -> str:
+    """What somebody else wrote, such that nobody is notified of it."""
+    return AT.sub(rf"\g<0>{WORD_JOINER}", text)
 
 
 def _lines(verdict: Verdict) -> list[str]:
+    if verdict.notice:
+        return [_notice(verdict.notice, verdict.deleted)]
     match verdict.opinions:
         case ():
-            return [HELP]
+            return [NOTICES["help"]]
         case (only,):
             return [_sentence(only, verdict.reference_name)]
         case several:
             return _ranking(several)
+
+
+def _notice(notice: Notice, deleted: int) -> str:
+    if notice == "deleted" and deleted == 0:
+        return NOTHING_TO_DELETE
+    return NOTICES[notice].format(count="my reply to you" if deleted == 1 else f"{deleted} replies to you")
 
 
 def _sentence(opinion: Opinion, reference_name: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 from redis import Redis
 
-from bot.ledger import OPEN, PREFIX
+from bot.keys import OPEN, PREFIX, quota
 from bot.record import State
 
 TIMES = {b"lease", b"deadline", *(state.encode() for state in get_args(State))}
@@ -25,3 +25,14 @@ def let_pass(redis: Redis, key: str, seconds: float) -> None:
         redis.hset(name, mapping=older)
     if redis.zscore(OPEN, key) is not None:
         redis.zincrby(OPEN, -seconds, key)
+
+
+def let_quotas_pass(redis: Redis, seconds: int) -> None:
+    """Make all that was counted older, and each author who was told that it is enough forget that sooner."""
+    for name in redis.scan_iter(quota("*")):
+        if name.endswith(b":told"):
+            redis.expire(name, int(redis.ttl(name)) - seconds)
+            continue
+        members: Any = redis.zrange(name, 0, -1)
+        for member in members:
+            redis.zincrby(name, -seconds, member)

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from urllib.request import Request, urlopen
 
-from bot.demo import start_sandbox
+from bot.demo import UNLIMITED, start_sandbox
 from bot.processes import Processes
 
 TOKEN = "token-of-the-bot"
@@ -19,7 +19,8 @@ class Network:
 
     def __init__(self, directory: Path, redis_url: str) -> None:
         self.processes = Processes(lambda _name, _event: None)
-        environment = os.environ | {"LOG_FORMAT": "json", "SANDBOX_TOKEN": TOKEN, "REDIS_URL": redis_url}
+        environment = UNLIMITED | os.environ | {"LOG_FORMAT": "json", "REDIS_URL": redis_url}
+        environment["SANDBOX_TOKEN"] = TOKEN
         self.url = start_sandbox(self.processes, directory, 0, environment)
         self.environment = environment | {"MASTODON_URL": self.url, "MASTODON_TOKEN": TOKEN}
         self._faults: list[dict[str, object]] = []

@@ -130,7 +130,7 @@ def test_a_linked_photo_is_judged_too(ask: Ask, site: str, path: str) -> None:
 
 
 def test_a_mention_without_a_photo_gets_help(ask: Ask) -> None:
-    assert ask(text="hello").text == f"@ann {wording.HELP}"
+    assert ask(text="hello").text == f"@ann {wording.NOTICES['help']}"
 
 
 def test_an_animation_is_judged_by_its_preview_picture(ask: Ask) -> None:
@@ -169,9 +169,17 @@ def test_a_bad_link_gets_a_specific_reply(ask: Ask, site: str, path: str, words:
     assert words in ask(text=f"{site}{path}").text
 
 
-def test_a_private_mention_is_answered_privately_behind_its_warning(ask: Ask) -> None:
+def test_a_private_mention_is_answered_privately(ask: Ask) -> None:
+    reply = ask(portrait_jpeg(), visibility="private")
+
+    assert "/100" in reply.text
+    assert reply.status["visibility"] == "direct"
+
+
+def test_a_photo_behind_a_warning_is_declined_behind_the_same_warning(ask: Ask) -> None:
     reply = ask(portrait_jpeg(), visibility="private", spoiler_text="my face")
 
+    assert reply.text == f"@ann {wording.NOTICES['sensitive']}"
     assert (reply.status["visibility"], reply.status["spoiler_text"]) == ("direct", "my face")
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from bot import queues
 from bot.chaos import POINTS
-from bot.demo import BOT, READY_SECONDS, start_sandbox
+from bot.demo import BOT, READY_SECONDS, UNLIMITED, start_sandbox
 from bot.ledger import Ledger
 from bot.processes import ProcessDied, Processes
 from bot.record import Record
@@ -36,7 +36,7 @@ class Bot:
 
     def __init__(self, directory: Path, **settings: str) -> None:
         self._ground = Processes(lambda _name, _event: None)
-        environment = os.environ | {"LOG_FORMAT": "json", "SANDBOX_TOKEN": TOKEN}
+        environment = UNLIMITED | os.environ | {"LOG_FORMAT": "json", "SANDBOX_TOKEN": TOKEN}
         self.url = start_sandbox(self._ground, directory, 0, environment)
         self.redis_url = start_valkey(self._ground, directory)
         self._environment = environment | settings

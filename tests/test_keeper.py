@@ -13,7 +13,7 @@ from bot.keeper import MARGIN_SECONDS, RENEW_SECONDS, Keeper
 from bot.ledger import LEASE_SECONDS, Ledger
 from bot.messages import Mention
 from bot.processes import Processes
-from bot.record import Lease
+from bot.record import Admission, Lease
 from bot.valkey import start_valkey
 from tests.clock import let_pass
 
@@ -33,7 +33,7 @@ def lease(ledger: Ledger) -> Lease:
 
 
 def claimed(ledger: Ledger) -> Lease:
-    ledger.ingest("mastodon", [(MENTION, "")])
+    ledger.ingest("mastodon", [Admission(MENTION)])
     lease = ledger.claim(KEY, ["new"], "judging")
     assert lease
     return lease
@@ -82,7 +82,7 @@ def test_a_lease_that_is_let_go_is_not_renewed(ledger: Ledger, redis: Redis, lea
 def test_one_keeper_keeps_several_leases(ledger: Ledger, redis: Redis) -> None:
     keeper = Keeper(ledger)
     mentions = [MENTION.model_copy(update={"id": str(number)}) for number in range(3)]
-    ledger.ingest("mastodon", [(mention, "") for mention in mentions])
+    ledger.ingest("mastodon", [Admission(mention) for mention in mentions])
     leases = [ledger.claim(mention.key, ["new"], "judging") for mention in mentions]
 
     with (

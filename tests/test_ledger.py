@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 from redis import Redis, RedisError
 
-from bot.ledger import COUNTS, JUDGE_TRIES, OPEN, SALT, Fields, Ledger
+from bot.keys import COUNTS, OPEN, SALT
+from bot.ledger import JUDGE_TRIES, Fields, Ledger
 from bot.messages import APOLOGY, Judged, Mention, Photo, Verdict
-from bot.record import Lease, Policy, Record, State
+from bot.people import People
+from bot.record import Admission, Lease, Policy, Record, State
 from tests.clock import let_pass
 
 MENTION = Mention(
@@ -35,7 +37,7 @@ def ledger(redis: Redis) -> Ledger:
 
 
 def hear(ledger: Ledger, mention: Mention = MENTION) -> None:
-    assert ledger.ingest("mastodon", [(mention, "")])
+    assert ledger.ingest("mastodon", [Admission(mention)])
 
 
 def take(ledger: Ledger, state: State, key: str = KEY) -> Lease:
@@ -103,8 +105,8 @@ def everything(redis: Redis) -> str:
 
 
 def test_a_mention_is_written_down_once(ledger: Ledger) -> None:
-    assert ledger.ingest("mastodon", [(MENTION, ""), (MENTION, "")]) == [KEY]
-    assert ledger.ingest("mastodon", [(MENTION, "")]) == []
+    assert ledger.ingest("mastodon", [Admission(MENTION), Admission(MENTION)]) == {KEY: ("photos", "")}
+    assert ledger.ingest("mastodon", [Admission(MENTION)]) == {}
 
 
 def test_what_was_written_is_read_again(ledger: Ledger) -> None:
@@ -122,16 +124,16 @@ def test_an_unknown_mention_has_no_record(ledger: Ledger) -> None:
 def test_hearing_a_mention_again_does_not_begin_it_anew(ledger: Ledger) -> None:
     answer(ledger)
 
-    assert ledger.ingest("mastodon", [(MENTION, "")]) == []
+    assert ledger.ingest("mastodon", [Admission(MENTION)]) == {}
     assert record(ledger).state == "sent"
 
 
 def test_mentions_and_cursor_are_written_by_one_script(ledger: Ledger, redis: Redis) -> None:
-    mentions = [(MENTION.model_copy(update={"id": str(number)}), "") for number in range(3)]
+    mentions = [Admission(MENTION.model_copy(update={"id": str(number)})) for number in range(3)]
     ledger.ingest("mastodon", mentions, "1")  # the script is known now
     redis.config_resetstat()
 
-    ledger.ingest("mastodon", [(MENTION, ""), *mentions], "7")
+    ledger.ingest("mastodon", [Admission(MENTION), *mentions], "7")
 
     statistics: Any = redis.info("commandstats")
     assert statistics["cmdstat_evalsha"]["calls"] == 1
@@ -143,7 +145,7 @@ def test_the_cursor_never_passes_a_mention_that_could_not_be_written(ledger: Led
     redis.set(OPEN, "something in the way")
 
     with pytest.raises(RedisError):
-        ledger.ingest("mastodon", [(MENTION, "")], "7")
+        ledger.ingest("mastodon", [Admission(MENTION)], "7")
 
     assert ledger.cursor("mastodon") == "1"
 
@@ -152,14 +154,14 @@ def test_each_network_has_its_own_cursor_which_stays_when_none_comes(ledger: Led
     assert ledger.cursor("mastodon") is None
 
     ledger.ingest("mastodon", [], "7")
-    ledger.ingest("mastodon", [(MENTION, "")])
+    ledger.ingest("mastodon", [Admission(MENTION)])
 
     assert ledger.cursor("mastodon") == "7"
     assert ledger.cursor("x") is None
 
 
 def test_a_skipped_mention_keeps_the_reason_and_is_nobodys_work(ledger: Ledger) -> None:
-    assert ledger.ingest("mastodon", [(MENTION, "too old")]) == [KEY]
+    assert ledger.ingest("mastodon", [Admission(MENTION, skip="too old")]) == {KEY: ("", "too old")}
 
     found = record(ledger)
     assert (found.state, found.reason, found.mention) == ("skipped", "too old", None)
@@ -444,7 +446,7 @@ def test_what_was_judged_in_time_is_for_the_responder_to_call_late(ledger: Ledge
 def test_a_failed_mention_can_be_tried_again(ledger: Ledger, redis: Redis) -> None:
     refuse(ledger)
 
-    assert ledger.retry(KEY)
+    assert ledger.retry(KEY) == "photos"
     found = record(ledger)
     assert (found.state, found.mention, found.tries, found.reason) == ("new", MENTION, {}, None)
     assert ledger.counts() == {"failed": 0}
@@ -457,7 +459,7 @@ def test_a_failed_mention_can_be_tried_again(ledger: Ledger, redis: Redis) -> No
 def test_one_retry_is_one_more_life(ledger: Ledger) -> None:
     refuse(ledger)
 
-    assert [ledger.retry(KEY) for _ in range(2)] == [True, False]
+    assert [ledger.retry(KEY) for _ in range(2)] == ["photos", ""]
 
 
 def test_a_lease_from_before_the_retry_is_void(ledger: Ledger) -> None:
@@ -482,7 +484,7 @@ def test_what_is_still_open_is_not_tried_again(ledger: Ledger, state: State) -> 
 def test_what_was_answered_skipped_or_never_heard_of_is_not_tried_again(ledger: Ledger) -> None:
     answer(ledger)
     skipped = MENTION.model_copy(update={"id": "9"})
-    ledger.ingest("mastodon", [(skipped, "too old")])
+    ledger.ingest("mastodon", [Admission(skipped, skip="too old")])
 
     assert not any(ledger.retry(key) for key in (KEY, skipped.key, "mastodon:0"))
     assert (record(ledger).state, record(ledger, skipped.key).state) == ("sent", "skipped")
@@ -508,7 +510,7 @@ def test_skipped_and_expired_records_go_too(redis: Redis) -> None:
     hear(ledger)
     let_pass(redis, KEY, LATE)
     rescue(ledger)
-    ledger.ingest("mastodon", [(MENTION.model_copy(update={"id": "9"}), "too old")])
+    ledger.ingest("mastodon", [Admission(MENTION.model_copy(update={"id": "9"}), skip="too old")])
 
     for name in ("deepselfie:mention:mastodon:7", "deepselfie:mention:mastodon:9"):
         assert 30 * DAY - 10 < int(redis.ttl(name)) <= 30 * DAY
@@ -526,7 +528,7 @@ def test_the_index_of_an_author_stays_as_long_as_the_authors_last_record(
     ledger: Ledger, redis: Redis
 ) -> None:
     refuse(ledger)
-    index = f"deepselfie:author:{ledger.author_hash('mastodon', MENTION.author)}"
+    index = f"deepselfie:author:{ledger.people.hash('mastodon', MENTION.author)}"
     # A month later, just before all this would go, the operator tries it again.
     redis.expire(index, 60)
     ledger.retry(KEY)
@@ -549,7 +551,7 @@ def test_who_asked_is_kept_only_as_a_hash(ledger: Ledger, redis: Redis, end: Any
 
     for personal in ("ann", "example", "a.jpg", "my face", "opinions"):
         assert personal not in text
-    assert ledger.author_hash("mastodon", MENTION.author) in text
+    assert ledger.people.hash("mastodon", MENTION.author) in text
 
 
 def test_a_failed_mention_is_kept_as_it_was_until_it_is_tried_again_or_goes(ledger: Ledger) -> None:
@@ -559,13 +561,13 @@ def test_a_failed_mention_is_kept_as_it_was_until_it_is_tried_again_or_goes(ledg
 
 
 def test_an_author_has_another_hash_in_another_ledger_and_on_another_network(redis: Redis) -> None:
-    here = Ledger(redis).author_hash("mastodon", "ann")
-    assert Ledger(redis).author_hash("mastodon", "Ann") == here
-    assert Ledger(redis).author_hash("x", "ann") != here
+    here = People(redis).hash("mastodon", "ann")
+    assert People(redis).hash("mastodon", "Ann") == here
+    assert People(redis).hash("x", "ann") != here
 
     redis.flushall()
 
-    assert Ledger(redis).author_hash("mastodon", "ann") != here
+    assert People(redis).hash("mastodon", "ann") != here
 
 
 def test_forgetting_someone_deletes_all_of_theirs_and_nothing_of_others(ledger: Ledger, redis: Redis) -> None:
@@ -574,7 +576,7 @@ def test_forgetting_someone_deletes_all_of_theirs_and_nothing_of_others(ledger: 
     bob = MENTION.model_copy(update={"id": "9", "author": "bob"})
     hear(ledger, bob)
 
-    assert ledger.forget("mastodon", MENTION.author.lower()) == 2
+    assert ledger.people.forget("mastodon", MENTION.author.lower()) == 2
 
     for key in ("mastodon:7", "mastodon:8"):
         left = ledger.read(key)
@@ -583,14 +585,14 @@ def test_forgetting_someone_deletes_all_of_theirs_and_nothing_of_others(ledger: 
         assert redis.hlen(f"deepselfie:mention:{key}") == 2
         assert 0 < redis.ttl(f"deepselfie:mention:{key}") <= 24 * 3600
     assert [key for key, _ in ledger.open()] == [bob.key]
-    assert ledger.author_hash("mastodon", MENTION.author) not in everything(redis)
-    assert ledger.forget("mastodon", MENTION.author) == 0
+    assert ledger.people.hash("mastodon", MENTION.author) not in everything(redis)
+    assert ledger.people.forget("mastodon", MENTION.author) == 0
 
 
 def test_who_works_on_a_forgotten_mention_leaves_nothing_behind(ledger: Ledger, redis: Redis) -> None:
     judge(ledger)
     lease = take(ledger, "sending")
-    ledger.forget("mastodon", MENTION.author)
+    ledger.people.forget("mastodon", MENTION.author)
 
     assert not ledger.renew(lease)
     assert not ledger.pass_on(lease, "ready")
@@ -607,7 +609,7 @@ def test_each_end_is_counted(redis: Redis) -> None:
 
     answer(ledger)
     for number, reason in enumerate(["too old", "small talk"]):
-        ledger.ingest("mastodon", [(MENTION.model_copy(update={"id": f"s{number}"}), reason)])
+        ledger.ingest("mastodon", [Admission(MENTION.model_copy(update={"id": f"s{number}"}), skip=reason)])
     late = MENTION.model_copy(update={"id": "l"})
     hear(ledger, late)
     let_pass(redis, late.key, LATE)
@@ -641,6 +643,6 @@ def test_a_finished_mention_takes_less_than_a_kilobyte(ledger: Ledger, redis: Re
     memory = redis.info("memory")
     assert (memory["used_memory"] - before) / mentions < 1000
     key = f"mastodon:{113_000_000_000_000_000}"
-    author = ledger.author_hash("mastodon", "somebody_0@example.social")
+    author = ledger.people.hash("mastodon", "somebody_0@example.social")
     names = (f"deepselfie:mention:{key}", f"deepselfie:author:{author}")
     assert sum(int(redis.memory_usage(name) or 0) for name in names) < 1000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any, ClassVar
 
 import hypothesis.strategies as st
@@ -20,17 +21,23 @@ from hypothesis.stateful import (
 )
 from redis import Redis
 
-from bot.ledger import GRACE_SECONDS, JUDGE_TRIES, LEASE_SECONDS, OPEN, Ledger
-from bot.messages import APOLOGY, Mention
-from bot.record import Lease, Policy, State
-from tests.clock import let_pass
+from bot.keys import OPEN
+from bot.ledger import GRACE_SECONDS, JUDGE_TRIES, LEASE_SECONDS, Ledger
+from bot.messages import APOLOGY, Command, Mention, Verdict
+from bot.record import Admission, Lease, Limit, Policy, State
+from tests.clock import let_pass, let_quotas_pass
 
 TOO_LONG = 5.0
 PROMISE = 60.0
+WINDOW = 60
+LIMIT = Limit("author", most=2, seconds=WINDOW, excess=Verdict(notice="slow_down"))
 
+AUTHORS = ["ann", "ann", "bob", "eve", "ann"]
+COMMANDS: list[tuple[str, Command]] = [("ann", "stop"), ("ann", "start"), ("ann", "delete"), ("bob", "stop")]
+CALLS: list[tuple[str, Command | None]] = [*((author, None) for author in AUTHORS), *COMMANDS]
 MENTIONS = [
-    Mention(network="mastodon", id=str(number), author=author, created_at=datetime.now(UTC))
-    for number, author in enumerate(["ann", "ann", "bob", "eve"])
+    Mention(network="mastodon", id=str(number), author=author, created_at=datetime.now(UTC), command=command)
+    for number, (author, command) in enumerate(CALLS)
 ]
 QUEUES: dict[State, str] = {"new": "photos", "judging": "photos", "ready": "replies", "sending": "replies"}
 OPEN_STATES = set(QUEUES)
@@ -67,6 +74,7 @@ class Life:
     ends: State | None = None
     answers: int = 0
     """How many it was given, by what the ledger took."""
+    needs_judge: bool = True
 
     @property
     def is_open(self) -> bool:
@@ -85,6 +93,30 @@ class Model:
     lives: dict[str, Life] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     cursor: str | None = None
+    stopped: set[str] = field(default_factory=set)
+    accepted: dict[str, list[float]] = field(default_factory=dict)
+    """For each author, how long ago each mention was that counts."""
+    told: dict[str, float] = field(default_factory=dict)
+    """For each author, how long ago they were told that it is enough."""
+
+    def admit(self, mention: Mention, skip: str, *, limited: bool) -> State:
+        author, command = mention.author, mention.command
+        is_stopped = author in self.stopped
+        if command == "stop":
+            self.stopped.add(author)
+        elif command == "start":
+            self.stopped.discard(author)
+        if skip or (is_stopped and command not in {"start", "delete"}):
+            return "skipped"
+        counted = [age for age in self.accepted.get(author, []) if age < WINDOW]
+        if limited and len(counted) >= LIMIT.most:
+            if self.told.get(author, WINDOW) < WINDOW:
+                return "skipped"
+            self.told[author] = 0
+            return "ready"
+        if limited:
+            self.accepted[author] = [*counted, 0]
+        return "ready" if command else "new"
 
     def close(self, life: Life, state: State) -> None:
         life.state, life.is_leased, life.ends = state, False, None
@@ -124,16 +156,17 @@ class LedgerMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.redis.flushall()
+        self.numbers = count()
 
-    @initialize(target=leases, apologise=st.booleans(), begins=st.tuples(*[starts] * len(MENTIONS)))
+    @initialize(target=leases, apologise=st.booleans(), begins=st.tuples(*[starts] * len(AUTHORS)))
     def start(self, apologise: bool, begins: tuple[str, ...]) -> Any:
         """Begin in the middle: few steps then lead to each corner."""
         self.ledger = Ledger(self.redis, Policy(promise_seconds=PROMISE, apologise=apologise))
         self.model = Model(apologise)
         leases: list[Lease] = []
-        for mention, begin in zip(MENTIONS, begins, strict=True):
+        for mention, begin in zip(MENTIONS, begins, strict=False):
             if begin != "unknown":
-                self._ingest([mention], "", None)
+                self._ingest([mention], "", None, limited=False)
             for step in STARTS[begin]:
                 leases += self._step(mention.key, step, leases)
         return multiple(*leases)
@@ -157,21 +190,46 @@ class LedgerMachine(RuleBasedStateMachine):
         heard=st.lists(mentions, min_size=1, max_size=3),
         skip=st.sampled_from(["", "", "", "too old"]),
         cursor=st.none() | st.integers(1, 99).map(str),
+        limited=st.booleans(),
     )
-    def ingest(self, heard: list[Mention], skip: str, cursor: str | None) -> None:
-        self._ingest(heard, skip, cursor)
+    def ingest(self, heard: list[Mention], skip: str, cursor: str | None, limited: bool) -> None:
+        self._ingest(heard, skip, cursor, limited=limited)
 
-    def _ingest(self, heard: list[Mention], skip: str, cursor: str | None) -> None:
-        fresh = []
+    def _ingest(self, heard: list[Mention], skip: str, cursor: str | None, *, limited: bool) -> None:
+        fresh = {}
         for mention in heard:
             if mention.key not in self.model.lives:
-                fresh.append(mention.key)
-                life = self.model.lives[mention.key] = Life(mention.author)
-                if skip:
+                state = self.model.admit(mention, skip, limited=limited)
+                life = self.model.lives[mention.key] = Life(mention.author, state)
+                life.needs_judge = state == "new"
+                if state == "skipped":
                     self.model.close(life, "skipped")
+                fresh[mention.key] = QUEUES.get(state, "")
         self.model.cursor = cursor or self.model.cursor
+        admissions = [
+            Admission(
+                mention,
+                skip,
+                Verdict(notice="help") if mention.command and not skip else None,
+                (LIMIT,) * limited,
+            )
+            for mention in heard
+        ]
 
-        assert self.ledger.ingest("mastodon", [(mention, skip) for mention in heard], cursor) == fresh
+        fates = self.ledger.ingest("mastodon", admissions, cursor)
+
+        assert {key: fate.queue for key, fate in fates.items()} == fresh
+
+    @rule(
+        author=st.sampled_from(["ann", "bob"]),
+        says=st.lists(st.sampled_from([None, None, None, "stop", "start", "delete"]), min_size=1, max_size=4),
+    )
+    def somebody_comes_again_and_again(self, author: str, says: list[Command | None]) -> None:
+        for command in says:
+            number = len(MENTIONS) + next(self.numbers)
+            plain = {"network": "mastodon", "id": str(number), "author": author, "command": command}
+            mention = Mention.model_validate(plain | {"created_at": datetime.now(UTC)})
+            self._ingest([mention], "", None, limited=True)
 
     @rule(target=leases, key=keys)
     def claim(self, key: str) -> Any:
@@ -257,6 +315,14 @@ class LedgerMachine(RuleBasedStateMachine):
             life.due -= seconds
             life.deadline -= seconds
 
+    @rule(seconds=st.sampled_from([25, WINDOW + 1]))
+    def windows_slide(self, seconds: int) -> None:
+        let_quotas_pass(self.redis, seconds)
+        self.model.accepted = {
+            author: [age + seconds for age in ages] for author, ages in self.model.accepted.items()
+        }
+        self.model.told = {author: age + seconds for author, age in self.model.told.items()}
+
     @rule(waits=queues)
     def sweep(self, waits: str) -> None:
         overdue = self.ledger.overdue()
@@ -286,10 +352,12 @@ class LedgerMachine(RuleBasedStateMachine):
         life = self.model.lives.get(key)
         may = life is not None and life.state == "failed" and not life.answers
 
-        assert self.ledger.retry(key) == may
+        queue = self.ledger.retry(key)
 
+        assert queue == ("" if not (life and may) else "photos" if life.needs_judge else "replies")
         if life and may:
-            life.state, life.due, life.deadline, life.judged = "new", GRACE_SECONDS, PROMISE, 0
+            life.state = "new" if life.needs_judge else "ready"
+            life.due, life.deadline, life.judged = GRACE_SECONDS, PROMISE, 0
             self.model.counts["failed"] -= 1
 
     @rule(author=st.sampled_from(["ann", "bob", "eve"]), sure=st.integers(1, 5))
@@ -298,8 +366,10 @@ class LedgerMachine(RuleBasedStateMachine):
             return  # seldom, or little else would come about
         theirs = [key for key, life in self.model.lives.items() if life.author == author]
 
-        assert self.ledger.forget("mastodon", author) == len(theirs)
+        assert self.ledger.people.forget("mastodon", author) == len(theirs)
 
+        self.model.accepted.pop(author, None)
+        self.model.told.pop(author, None)
         for key in theirs:
             # What is left is only that this post has been dealt with.
             self.model.lives[key] = Life(author="", state="skipped", token=-1)

@@ -16,6 +16,9 @@ from tests.network import SECONDS, Network
 
 pytestmark = pytest.mark.e2e
 
+# A link is something to look at; nobody follows it here.
+LOOK = "@deepselfie look http://photos.example/a.jpg"
+
 
 @pytest.fixture
 def network(tmp_path: Path, redis: Redis, redis_url: str) -> Iterator[Network]:
@@ -52,7 +55,7 @@ State = Callable[[str], str | None]
 def test_a_mention_posted_before_the_first_start_is_heard(
     network: Network, ann: Person, state: State
 ) -> None:
-    post = ann.post("@deepselfie hello")
+    post = ann.post(LOOK)
 
     network.listen()
 
@@ -64,10 +67,10 @@ def test_mentions_posted_while_the_listener_was_dead_are_heard_when_it_is_back(
 ) -> None:
     network.listen()
     network.settle()
-    assert state(ann.post("@deepselfie one")) == "new"
+    assert state(ann.post(LOOK)) == "new"
     network.processes.kill("listener")
     # More than one page of notifications.
-    posts = [ann.post(f"@deepselfie {number}") for number in range(90)]
+    posts = [ann.post(f"{LOOK} {number}") for number in range(90)]
 
     network.listen()
 
@@ -77,9 +80,9 @@ def test_mentions_posted_while_the_listener_was_dead_are_heard_when_it_is_back(
 def test_without_a_stream_mentions_are_polled(network: Network, ann: Person, state: State) -> None:
     network.switch_on(endpoint="GET /api/v1/streaming", kind="server_error")
     network.listen(BOT_POLL_SECONDS="0.2")
-    assert state(ann.post("@deepselfie heard at the first look")) == "new"
+    assert state(ann.post(f"{LOOK} at the first look")) == "new"
 
-    assert state(ann.post("@deepselfie heard at a later one")) == "new"
+    assert state(ann.post(f"{LOOK} at a later one")) == "new"
 
 
 def test_a_stream_that_closes_again_and_again_is_opened_again(
@@ -89,7 +92,7 @@ def test_a_stream_that_closes_again_and_again_is_opened_again(
     network.listen(BOT_POLL_SECONDS="3600")
     network.settle()
 
-    assert [state(ann.post(f"@deepselfie {number}")) for number in range(3)] == ["new"] * 3
+    assert [state(ann.post(f"{LOOK} {number}")) for number in range(3)] == ["new"] * 3
 
 
 def test_each_mention_is_queued_once_though_stream_and_poller_both_hear_it(
@@ -98,7 +101,7 @@ def test_each_mention_is_queued_once_though_stream_and_poller_both_hear_it(
     network.listen(BOT_POLL_SECONDS="0.1")
     network.settle()
 
-    posts = [ann.post(f"@deepselfie {number}") for number in range(5)]
+    posts = [ann.post(f"{LOOK} {number}") for number in range(5)]
     assert [state(post) for post in posts] == ["new"] * 5
     time.sleep(0.5)
 
@@ -106,7 +109,7 @@ def test_each_mention_is_queued_once_though_stream_and_poller_both_hear_it(
 
 
 def test_old_mentions_are_skipped_not_answered_late(network: Network, ann: Person, state: State) -> None:
-    post = ann.post("@deepselfie hello")
+    post = ann.post(LOOK)
 
     network.listen(BOT_CATCH_UP_MINUTES="0.00001")
 
@@ -116,7 +119,7 @@ def test_old_mentions_are_skipped_not_answered_late(network: Network, ann: Perso
 def test_the_bot_does_not_talk_to_bots(network: Network, state: State) -> None:
     network.listen()
 
-    assert state(Person(network.url, "robot", bot=True).post("@deepselfie hello")) == "skipped"
+    assert state(Person(network.url, "robot", bot=True).post(LOOK)) == "skipped"
 
 
 def test_a_token_that_the_network_refuses_ends_the_listener_with_one_sentence(network: Network) -> None:

@@ -15,6 +15,7 @@ from bot import queues
 from bot.beats import beat
 from bot.ledger import Ledger
 from bot.messages import Mention
+from bot.record import Admission
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def ledger(redis: Redis) -> Ledger:
 
 def hear(ledger: Ledger, number: int, author: str = "ann") -> str:
     mention = Mention(network="mastodon", id=str(number), author=author, created_at=datetime.now(UTC))
-    ledger.ingest("mastodon", [(mention, "")])
+    ledger.ingest("mastodon", [Admission(mention)])
     return mention.key
 
 

@@ -9,6 +9,7 @@ from itertools import count
 from typing import Any
 
 import pytest
+from mastodon import MastodonNotFoundError
 from redis import Redis
 
 from bot import queues, wording
@@ -16,7 +17,7 @@ from bot.ledger import Ledger
 from bot.messages import Judged, Mention, Reply, Verdict
 from bot.networks.base import NetworkError, Posted
 from bot.networks.mastodon import Mastodon
-from bot.record import Policy, Record
+from bot.record import Admission, Policy, Record
 from bot.responder import QUARANTINE_SECONDS, SEND_TRIES, Responder
 from bot.sandbox.person import Person
 from bot.sweeper import Sweeper
@@ -28,6 +29,8 @@ pytestmark = pytest.mark.e2e
 VERDICT = Verdict(opinions=(Judged(score=0.83, label="good"),), judge="test 1")
 POST = "POST /api/v1/statuses"
 LOOK = "GET /api/v1/statuses/:id/context"
+
+NUMBERS = count()
 
 TOO_LONG = 5
 LATE = 61
@@ -85,7 +88,7 @@ class Desk:
         """Have ann mention the bot and a worker look at it; return the mention's key."""
         self.post = self.ann.post("@deepselfie look")
         mention = Mention(network="mastodon", id=self.post, author="ann", created_at=datetime.now(UTC))
-        self.ledger.ingest("mastodon", [(mention, "")])
+        self.ledger.ingest("mastodon", [Admission(mention)])
         lease = self.ledger.claim(mention.key, ["new"], "judging")
         assert lease
         self.ledger.pass_on(lease, "ready", {"verdict": VERDICT.model_dump_json(), "score": 0.83})
@@ -357,7 +360,7 @@ def test_a_late_mention_gets_one_apology(desk: Desk) -> None:
     record = desk.see_through(key)
     desk.responder.respond(key)
 
-    assert desk.replies() == [wording.APOLOGY]
+    assert desk.replies() == [wording.NOTICES["our_fault"]]
     assert record.state == "expired"
 
 
@@ -393,7 +396,7 @@ def test_an_apology_whose_answer_was_lost_still_counts_as_late(desk: Desk, netwo
 
     record = desk.see_through(key)
 
-    assert desk.replies() == [wording.APOLOGY]
+    assert desk.replies() == [wording.NOTICES["our_fault"]]
     assert record.state == "expired"
 
 
@@ -404,6 +407,136 @@ def test_an_apology_for_a_failure_ends_as_one_however_late(desk: Desk) -> None:
 
     assert desk.see_through(key).state == "failed"
     assert not desk.ledger.retry(key)
+
+
+# ── deleting ──
+
+
+def answered(desk: Desk) -> str:
+    """Have ann mention the bot and be answered; return the reply's id."""
+    reply = desk.see_through(desk.judged()).reply_id
+    assert reply
+    return reply
+
+
+def asked_to_delete(desk: Desk, reply: str | None = None) -> str:
+    """Have ann ask for a reply to be deleted, or for all; return that mention's key."""
+    desk.post = desk.ann.post("@deepselfie delete", in_reply_to_id=reply)
+    mention = Mention(
+        network="mastodon",
+        id=desk.post,
+        author="ann",
+        created_at=datetime.now(UTC),
+        command="delete",
+        in_reply_to=reply,
+        answers_bot=reply is not None,
+    )
+    desk.ledger.ingest("mastodon", [Admission(mention, verdict=Verdict(notice="deleted"))])
+    return mention.key
+
+
+def stands(desk: Desk, post: str) -> bool:
+    try:
+        desk.ann.client.status(post)
+    except MastodonNotFoundError:
+        return False
+    return True
+
+
+def test_all_replies_to_somebody_are_deleted_and_that_is_confirmed_once(desk: Desk) -> None:
+    replies = [answered(desk) for _ in range(3)]
+    key = asked_to_delete(desk)
+
+    record = desk.see_through(key)
+    desk.responder.respond(key)
+
+    assert (record.state, desk.replies()) == ("sent", ["Done: I deleted 3 replies to you."])
+    assert not any(stands(desk, reply) for reply in replies)
+    # The confirmation is all that is left.
+    assert list(desk.ledger.people.replies("mastodon", "ann").values()) == [record.reply_id]
+
+
+def test_a_reply_to_one_of_the_bots_means_that_one(desk: Desk) -> None:
+    first, second = answered(desk), answered(desk)
+
+    desk.see_through(asked_to_delete(desk, second))
+
+    assert desk.replies() == ["Done: I deleted my reply to you."]
+    assert (stands(desk, first), stands(desk, second)) == (True, False)
+
+
+def test_nobody_can_have_a_reply_to_somebody_else_deleted(desk: Desk, network: Network) -> None:
+    bob = Person(network.url, f"bob{next(NUMBERS)}")
+    mention = Mention(
+        network="mastodon", id=bob.post("@deepselfie hi"), author=bob.name, created_at=datetime.now(UTC)
+    )
+    desk.ledger.ingest("mastodon", [Admission(mention, verdict=Verdict(notice="help"))])
+    his = desk.see_through(mention.key).reply_id
+    assert his
+    hers = answered(desk)
+
+    desk.see_through(asked_to_delete(desk, his))
+
+    assert desk.replies() == [wording.NOTHING_TO_DELETE]
+    assert stands(desk, his)
+    assert stands(desk, hers)
+
+
+def test_a_reply_that_is_gone_already_does_not_stop_the_others_from_going(desk: Desk) -> None:
+    replies = [answered(desk) for _ in range(2)]
+    desk.network.delete(replies[0])
+
+    desk.see_through(asked_to_delete(desk))
+
+    assert not any(stands(desk, reply) for reply in replies)
+    assert desk.replies() == ["Done: I deleted 2 replies to you."]
+
+
+@pytest.mark.parametrize("kind", ["dropped_answer", "error_after_success", "server_error", "rate_limited"])
+def test_whatever_happens_to_a_deletion_all_are_deleted_in_the_end(
+    desk: Desk, network: Network, kind: str
+) -> None:
+    replies = [answered(desk) for _ in range(2)]
+    key = asked_to_delete(desk)
+    network.switch_on(endpoint="DELETE /api/v1/statuses/:id", kind=kind, times=1)
+
+    record = desk.see_through(key)
+
+    assert record.state == "sent"
+    assert not any(stands(desk, reply) for reply in replies)
+    assert desk.replies() == ["Done: I deleted 2 replies to you."]
+
+
+def test_who_died_between_deleting_and_confirming_is_replaced(desk: Desk) -> None:
+    replies = [answered(desk) for _ in range(2)]
+    key = asked_to_delete(desk)
+    numbers = count()
+
+    def die(call: str) -> None:
+        if call == "post" and next(numbers) == 0:
+            raise RuntimeError("killed")
+
+    desk.network.hook = die
+    with pytest.raises(RuntimeError):
+        desk.responder.respond(key)
+    desk.wait(key, TOO_LONG)
+
+    record = desk.see_through(key)
+
+    assert record.state == "sent"
+    assert not any(stands(desk, reply) for reply in replies)
+    assert desk.replies() == [wording.NOTHING_TO_DELETE]
+
+
+def test_a_wish_to_delete_is_never_too_late(desk: Desk) -> None:
+    reply = answered(desk)
+    key = asked_to_delete(desk)
+    let_pass(desk.redis, key, LATE)
+
+    assert desk.see_through(key).state == "sent"
+
+    assert not stands(desk, reply)
+    assert desk.replies() == ["Done: I deleted my reply to you."]
 
 
 # ── tried again by the operator ──

@@ -173,6 +173,19 @@ def test_a_taken_name_is_refused_unless_its_token_comes_along(network: Network, 
     assert httpx.post(f"{network.url}/sandbox/people", json={"username": "a b"}).status_code == 422
 
 
+def test_a_person_may_come_with_a_note_and_a_past(network: Network) -> None:
+    def join(**fields: str) -> httpx.Response:
+        return httpx.post(f"{network.url}/sandbox/people", json=fields)
+
+    old = join(username="old", note="no <b> #nobot", created_at="2020-01-31T10:00:00Z").json()["id"]
+    wrong = join(username="wrong", created_at="yesterday")
+
+    found = httpx.get(f"{network.url}/api/v1/accounts/{old}").json()
+    assert found["created_at"] == "2020-01-31T00:00:00.000Z"
+    assert found["note"].startswith("<p>no &lt;b&gt; <a ")
+    assert (wrong.status_code, join(username="wrong").status_code) == (422, 200)
+
+
 def test_the_page_binds_the_browser_to_this_origin_and_to_no_inline_script(network: Network) -> None:
     page = httpx.get(f"{network.url}/")
     policy = page.headers["Content-Security-Policy"]

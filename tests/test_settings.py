@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from bot.etiquette import Rules
 from bot.settings import ListenerSettings, NetworkSettings, Settings, SettingsError, load
 
 NETWORK = {"MASTODON_URL": "https://example.social", "MASTODON_TOKEN": "s3cret"}
@@ -52,3 +54,38 @@ def test_a_secret_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(SettingsError, match=f"_FILE names {file}, which cannot be read as text"):
         load(NetworkSettings, {"MASTODON_URL": "https://x", "MASTODON_TOKEN_FILE": str(file)})
+
+
+def test_every_rule_is_the_operators(tmp_path: Path) -> None:
+    numbers = {
+        "BOT_USER_PER_MINUTE": "1",
+        "BOT_USER_PER_DAY": "2",
+        "BOT_NEWCOMER_DAYS": "3",
+        "BOT_NEWCOMER_PER_MINUTE": "4",
+        "BOT_NEWCOMER_PER_DAY": "6",
+        "BOT_PER_HOUR": "7",
+        "BOT_PER_THREAD": "8",
+        "BOT_CATCH_UP_MINUTES": "9",
+    }
+    words = {"BOT_PHOTOS_OF": "anyone", "BOT_SENSITIVE": "judge", "BOT_WHEN_LATE": "silence"}
+
+    settings = load(ListenerSettings, NETWORK | numbers | words | {"BOT_BLOCKLIST": str(tmp_path)})
+
+    assert settings.rules == Rules(
+        per_minute=1,
+        per_day=2,
+        newcomer=timedelta(days=3),
+        newcomer_per_minute=4,
+        newcomer_per_day=6,
+        per_hour=7,
+        per_thread=8,
+        catch_up=timedelta(minutes=9),
+        photos_of="anyone",
+        sensitive="judge",
+        when_late="silence",
+    )
+    assert settings.blocklist == tmp_path
+
+
+def test_without_settings_the_rules_are_the_default_ones() -> None:
+    assert load(ListenerSettings, NETWORK).rules == Rules()

@@ -13,6 +13,7 @@ from bot import queues
 from bot.ledger import Ledger
 from bot.messages import Mention
 from bot.processes import Processes
+from bot.record import Admission
 from bot.sweeper import Sweeper
 from bot.valkey import start_valkey
 from tests.clock import let_pass
@@ -35,7 +36,7 @@ def sweeper(redis: Redis, ledger: Ledger) -> Sweeper:
 
 
 def hear(ledger: Ledger, mention: Mention = MENTION) -> None:
-    ledger.ingest("mastodon", [(mention, "")])
+    ledger.ingest("mastodon", [Admission(mention)])
 
 
 def waiting(redis: Redis, queue: str = queues.PHOTOS) -> int:

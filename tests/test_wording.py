@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import get_args
 
 import pytest
 
 from bot import wording
-from bot.messages import Declined, Judged, Mention, Opinion, Photo, Reason, Verdict
+from bot.messages import Declined, Judged, Mention, Notice, Opinion, Photo, Reason, Verdict
 
 CAUTION = "I learned from drawings."
 
@@ -23,6 +24,10 @@ def verdict(*opinions: Opinion, caution: str = "") -> Verdict:
 
 def text(*opinions: Opinion, caution: str = "", room: int = 500) -> str:
     return wording.reply_to(mention(), verdict(*opinions, caution=caution), room=room).text
+
+
+def notice(kind: Notice, deleted: int = 0) -> str:
+    return wording.reply_to(mention(), Verdict(notice=kind, deleted=deleted), room=500).text
 
 
 def judged(score: float, **fields: object) -> Judged:
@@ -59,8 +64,37 @@ def test_a_video_is_judged_by_its_preview_picture_and_the_reply_says_so() -> Non
 
 
 def test_a_mention_without_a_photo_gets_one_short_help() -> None:
-    assert text() == wording.HELP
-    assert len(wording.HELP) < 120
+    assert text() == notice("help") == wording.NOTICES["help"]
+    assert len(notice("help")) < 120
+
+
+@pytest.mark.parametrize("kind", get_args(Notice))
+def test_every_notice_has_words_of_its_own(kind: Notice) -> None:
+    assert notice(kind).endswith(".")
+    assert "{" not in notice(kind)
+    assert [other for other in get_args(Notice) if notice(other) == notice(kind)] == [kind]
+
+
+@pytest.mark.parametrize(
+    ("deleted", "words"),
+    [
+        (0, "Done: there is no reply of mine to you left that I know of."),
+        (1, "Done: I deleted my reply to you."),
+        (2, "Done: I deleted 2 replies to you."),
+    ],
+)
+def test_who_asked_for_replies_to_be_deleted_is_told_how_many_were(deleted: int, words: str) -> None:
+    assert notice("deleted", deleted) == words
+
+
+def test_what_others_wrote_calls_nobody_and_still_fits() -> None:
+    warning = "@bob @eve@example.social \uff20mia"
+    reply = wording.reply_to(mention(warning=warning), verdict(judged(0.5), caution=CAUTION), room=40)
+
+    assert reply.warning.replace("\u2060", "") == warning
+    assert not re.search("[@\uff20](?!\u2060)", reply.warning)
+    # The network counts the warning as it came.
+    assert len(reply.text) + len(reply.warning) <= 40 + len(warning)
 
 
 def test_every_score_carries_the_judges_own_caution() -> None:
@@ -106,7 +140,7 @@ def test_a_reply_is_as_private_as_its_mention_and_keeps_its_warning() -> None:
 
 def test_no_reply_holds_a_link_or_a_live_mention() -> None:
     # X charges twenty times as much for a reply with a link, and an @ would call somebody.
-    for sentence in [*wording.DECLINED.values(), wording.HELP, wording.APOLOGY]:
+    for sentence in [*wording.DECLINED.values(), *wording.NOTICES.values(), wording.NOTHING_TO_DELETE]:
         assert "@" not in sentence
         assert "://" not in sentence
 

@@ -78,3 +78,6 @@ class Network(Protocol):
 
     def reply(self, mention: Mention, reply: Reply) -> Posted:
         """Post the reply. Repeated, it posts nothing new on networks that keep idempotency keys."""
+
+    def delete(self, reply_id: str) -> None:
+        """Delete one of the bot's own posts; one that is gone already is fine."""

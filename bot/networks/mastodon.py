@@ -6,24 +6,20 @@ read timeouts into TypeError and reconnects without a pause.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Self
+from functools import lru_cache
+from typing import Any, Self
 
 import mastodon as mastodon_py
-from urllib3.exceptions import NewConnectionError
-from websockets.exceptions import ConnectionClosed, ConnectionClosedOK, InvalidStatus, WebSocketException
 from websockets.sync.client import connect as connect_websocket
 
 from bot.logs import Log
 from bot.messages import Mention, Reply, Visibility
 from bot.networks.base import NetworkError, Page, Posted
-from bot.networks.mastodon_wire import Event, Notification, mention_from, parse
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from bot.networks.mastodon_errors import errors, is_refusal, stream_errors
+from bot.networks.mastodon_wire import Above, Event, Notification, Status, above, mention_from, parse, placed
 
 LOG = Log(__name__)
 
@@ -39,6 +35,9 @@ OVERLAP = timedelta(seconds=10)
 
 # Sorts before Mastodon's numbers, and before the ULIDs and UUIDs of other servers.
 BEFORE_ALL_IDS = "0"
+
+# The poller sees a mention again and again; of so many it need not ask for the thread twice.
+THREADS_REMEMBERED = 1024
 
 PING_SECONDS = 20
 MAX_EVENT_BYTES = 1 << 20
@@ -64,6 +63,7 @@ class Mastodon:
         statuses = configuration.get("statuses") or {}
         self._max_characters = int(statuses.get("max_characters") or DEFAULT_MAX_CHARACTERS)
         self._streaming = (configuration.get("urls") or {}).get("streaming") or ""
+        self._above = lru_cache(THREADS_REMEMBERED)(self._look_above)
 
     @classmethod
     def connect(cls, url: str, token: str) -> Self:
@@ -79,7 +79,7 @@ class Mastodon:
             request_timeout=TIMEOUT_SECONDS,
             user_agent=USER_AGENT,
         )
-        with _errors(client, f"logging in at {url}, which MASTODON_URL names"):
+        with errors(client, f"logging in at {url}, which MASTODON_URL names"):
             account = client.account_verify_credentials()
         try:
             instance: dict[str, Any] = client.instance_v2()
@@ -91,11 +91,12 @@ class Mastodon:
 
     def mentions_after(self, cursor: str | None) -> Page:
         """The mentions next after the cursor, oldest first; the latest ones for no cursor."""
-        with _errors(self._client, "reading notifications"):
+        with errors(self._client, "reading notifications"):
             found = self._client.notifications(types=["mention"], min_id=cursor, limit=PAGE_SIZE)
         notifications = [n for entry in reversed(found) if (n := parse(Notification, entry))]
-        mentions = tuple(m for n in notifications if (m := mention_from(n, self._account_id)))
+        # What has settled counts from the look itself: reading threads may take a while.
         settled = [n.id for n in notifications if n.created_at < datetime.now(UTC) - OVERLAP]
+        mentions = tuple(m for n in notifications if (m := self._mention(n)))
         if cursor is None:
             # The very first look: what lies before this page is not the bot's business any more.
             cursor = notifications[0].id if notifications else BEFORE_ALL_IDS
@@ -110,7 +111,7 @@ class Mastodon:
         url = f"{self._streaming}/api/v1/streaming?stream=user:notification"
         headers = {"Authorization": f"Bearer {self._client.access_token}"}
         with (
-            _stream_errors(),
+            stream_errors(),
             connect_websocket(
                 url,
                 additional_headers=headers,
@@ -134,7 +135,7 @@ class Mastodon:
 
     def reply(self, mention: Mention, reply: Reply) -> Posted:
         """Post the reply; a repeated call posts nothing new on a server that keeps idempotency keys."""
-        with _errors(self._client, f"replying to {mention.key}"):
+        with errors(self._client, f"replying to {mention.key}"):
             status = self._client.status_post(
                 _address(mention) + reply.text,
                 in_reply_to_id=mention.id,
@@ -147,7 +148,7 @@ class Mastodon:
 
     def find_reply(self, mention: Mention) -> Posted | None:
         """The bot's own reply to this mention, if it stands in the thread."""
-        with _errors(self._client, f"looking for a reply to {mention.key}"):
+        with errors(self._client, f"looking for a reply to {mention.key}"):
             below = self._client.status_context(mention.id)["descendants"]
         for status in below:
             mine = str(status["account"]["id"]) == self._account_id
@@ -155,71 +156,38 @@ class Mastodon:
                 return Posted(str(status["id"]), str(status["url"] or status["uri"]))
         return None
 
+    def delete(self, reply_id: str) -> None:
+        """Delete one of the bot's own posts; one that is gone already is fine."""
+        with errors(self._client, f"deleting {reply_id}"):
+            try:
+                self._client.status_delete(reply_id)
+            except mastodon_py.MastodonNotFoundError as error:
+                if not is_refusal(error):
+                    raise
+
     def _mention_in(self, text: str | bytes) -> Mention | None:
         event = parse(Event, text)
         if event is None or event.event != "notification":
             return None
         notification = parse(Notification, event.payload)
-        return mention_from(notification, self._account_id) if notification else None
+        return self._mention(notification) if notification else None
+
+    def _mention(self, notification: Notification) -> Mention | None:
+        """The mention that a notification tells of, with its place in its thread."""
+        mention = mention_from(notification, self._account_id)
+        if mention is None or mention.in_reply_to is None:
+            return mention
+        try:
+            return placed(mention, self._above(mention.id), self._account_id)
+        except NetworkError as error:
+            LOG.warning("thread unknown", key=mention.key, error=str(error))
+            return mention
+
+    def _look_above(self, post: str) -> Above:
+        with errors(self._client, f"reading the thread above {post}"):
+            found = self._client.status_context(post)["ancestors"]
+        return above([status for entry in found if (status := parse(Status, entry))])
 
 
 def _address(mention: Mention) -> str:
     return f"@{mention.author} "
-
-
-@contextmanager
-def _errors(client: mastodon_py.Mastodon, doing: str) -> Iterator[None]:
-    """Turn Mastodon.py's errors into ours."""
-    try:
-        yield
-    except mastodon_py.MastodonUnauthorizedError as error:
-        message = (
-            f"{doing}: the server does not accept the token ({_words(error)}); set a valid MASTODON_TOKEN"
-        )
-        raise NetworkError(message, permanent=True) from None
-    except mastodon_py.MastodonRatelimitError:
-        wait = max(1.0, (client.ratelimit_reset or 0) - time.time())
-        raise NetworkError(f"{doing}: rate limited for {wait:.0f} s", retry_after=wait) from None
-    except (mastodon_py.MastodonNetworkError, mastodon_py.MastodonServerError) as error:
-        unknown = not _was_refused(error)
-        raise NetworkError(f"{doing}: {_words(error)}", unknown=unknown) from None
-    except mastodon_py.MastodonError as error:
-        refused = _is_refusal(error)
-        raise NetworkError(f"{doing}: {_words(error)}", permanent=refused, unknown=not refused) from None
-
-
-def _was_refused(error: mastodon_py.MastodonError) -> bool:
-    """Whether not even a connection came about, so that the server cannot have done anything."""
-    cause = error.__context__
-    reason = getattr(cause.args[0], "reason", None) if cause and cause.args else None
-    return isinstance(reason, NewConnectionError)
-
-
-def _is_refusal(error: mastodon_py.MastodonError) -> bool:
-    """Whether the server itself said no, with a status and a reason in its JSON.
-
-    A firewall's or a maintenance page has no such reason, and goes away.
-    """
-    match error.args:
-        case (_, int(status), _, str(reason)):
-            return 400 <= status < 500 and bool(reason)
-        case _:
-            return False
-
-
-def _words(error: Exception) -> str:
-    return " ".join(str(part) for part in error.args if part)
-
-
-@contextmanager
-def _stream_errors() -> Iterator[None]:
-    try:
-        yield
-    except ConnectionClosedOK:
-        return
-    except InvalidStatus as error:
-        status = error.response.status_code
-        message = f"the stream answered {status}"
-        raise NetworkError(message, permanent=status in {401, 403}) from None
-    except (ConnectionClosed, WebSocketException, OSError) as error:
-        raise NetworkError(f"the stream broke: {error}") from None

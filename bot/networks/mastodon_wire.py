@@ -6,12 +6,16 @@ Servers other than Mastodon send other ids, more fields and fewer: what is not n
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from html.parser import HTMLParser
-from typing import Any, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError, WrapValidator
 
+from bot.etiquette import command_in
 from bot.logs import Log
 from bot.messages import Mention, Photo, Visibility
 
@@ -19,6 +23,16 @@ LOG = Log(__name__)
 
 MAX_LINKS = 4
 MAX_WARNING = 100
+
+NO_BOT = re.compile(r"#nobots?\b", re.IGNORECASE)
+
+
+def _or_none(value: object, parse: Callable[[object], datetime | None]) -> datetime | None:
+    """What a server got wrong, it has not told: a mention is not lost over an account's birthday."""
+    try:
+        return parse(value)
+    except ValidationError:
+        return None
 
 
 class _Wire(BaseModel):
@@ -31,6 +45,8 @@ class Account(_Wire):
     id: str
     acct: str
     bot: bool | None = False
+    created_at: Annotated[AwareDatetime | None, WrapValidator(_or_none)] = None
+    note: str | None = ""
 
 
 class Attachment(_Wire):
@@ -50,8 +66,12 @@ class Status(_Wire):
     account: Account
     visibility: str = "public"
     spoiler_text: str | None = ""
+    sensitive: bool | None = False
     language: str | None = None
+    in_reply_to_id: str | None = None
     in_reply_to_account_id: str | None = None
+    reblog: Any = None
+    """The post that this one boosts."""
     media_attachments: tuple[Attachment, ...] = ()
 
 
@@ -69,6 +89,15 @@ class Event(_Wire):
 
     event: str
     payload: str = ""
+
+
+@dataclass(frozen=True)
+class Above:
+    """Where a reply stands in its thread, as far as the bot may see it."""
+
+    first: str | None
+    """Id of the thread's first post."""
+    parent: Status | None
 
 
 W = TypeVar("W", bound=_Wire)
@@ -89,23 +118,51 @@ def parse(kind: type[W], source: Mapping[str, Any] | str | bytes) -> W | None:
 
 
 def mention_from(notification: Notification, bot_id: str) -> Mention | None:
-    """The mention that a notification tells of; None if it is about something else, or the bot's own post."""
+    """The mention that a notification tells of; None if it is about a boost, an edit or the bot's own post.
+
+    A reply comes with its parent as the thread's first post, for want of a better one (see `placed`).
+    """
     status = notification.status
-    if notification.type != "mention" or status is None or status.account.id == bot_id:
+    if notification.type != "mention" or status is None:
         return None
+    if status.reblog or status.account.id == bot_id:
+        return None
+    author = status.account
     return Mention(
         network="mastodon",
         id=status.id,
-        author=status.account.acct,
+        author=author.acct,
+        author_since=author.created_at,
+        author_is_bot=bool(author.bot),
+        author_opts_out=bool(NO_BOT.search(_Content.of(author.note or "").text)),
         created_at=status.created_at,
         visibility=_visibility(status.visibility),
         # Long ones would leave no room for the reply behind them.
         warning=(status.spoiler_text or "")[:MAX_WARNING],
         language=status.language,
-        author_is_bot=bool(status.account.bot),
+        command=command_in(_Content.of(status.content).text),
+        in_reply_to=status.in_reply_to_id,
+        thread=status.in_reply_to_id,
         answers_bot=status.in_reply_to_account_id == bot_id,
         photos=_photos(status),
+        sensitive=bool(status.sensitive),
     )
+
+
+def above(ancestors: Sequence[Status]) -> Above:
+    """The ends of what stands above a post, given the first first."""
+    return Above(ancestors[0].id, ancestors[-1]) if ancestors else Above(None, None)
+
+
+def placed(mention: Mention, above: Above, bot_id: str) -> Mention:
+    """A reply with its thread, and its parent's photos if it has none of its own and is not to the bot."""
+    found: dict[str, Any] = {"thread": above.first or mention.thread}
+    parent = above.parent
+    if parent and parent.id == mention.in_reply_to and parent.account.id != bot_id and not mention.photos:
+        is_own = parent.account.acct == mention.author
+        found["photos"] = tuple(photo.model_copy(update={"is_own": is_own}) for photo in _photos(parent))
+        found["sensitive"] = bool(parent.sensitive)
+    return mention.model_copy(update=found)
 
 
 def _visibility(name: str) -> Visibility:
@@ -121,7 +178,7 @@ def _photos(status: Status) -> tuple[Photo, ...]:
     """The attachments; or, if there are none, what the text links to."""
     if status.media_attachments:
         return tuple(_photo(attachment) for attachment in status.media_attachments)
-    links = dict.fromkeys(_Links.found_in(status.content))
+    links = dict.fromkeys(_Content.of(status.content).links)
     return tuple(Photo(medium="link", url=url) for url in list(links)[:MAX_LINKS])
 
 
@@ -136,24 +193,30 @@ def _photo(attachment: Attachment) -> Photo:
             return Photo(medium="image", url=attachment.url or attachment.preview_url)
 
 
-class _Links(HTMLParser):
-    """Collects where a post's text links to, apart from the mentions and hashtags in it."""
+class _Content(HTMLParser):
+    """A post's HTML: its plain text, and where it links to, apart from the mentions and hashtags in it."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.urls: list[str] = []
+        self.text = ""
+        self.links: list[str] = []
 
     @classmethod
-    def found_in(cls, content: str) -> list[str]:
+    def of(cls, content: str) -> Self:
         parser = cls()
-        # Malformed declarations ("<![x") make it raise; the links before them still count.
+        # Malformed declarations ("<![x") make it raise; what stood before them still counts.
         with contextlib.suppress(AssertionError):
             parser.feed(content)
             parser.close()
-        return parser.urls
+        return parser
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in {"br", "p"}:
+            self.text += "\n"
         attributes = dict(attrs)
         classes = (attributes.get("class") or "").split()
         if tag == "a" and not {"mention", "hashtag"} & set(classes) and (url := attributes.get("href")):
-            self.urls.append(url)
+            self.links.append(url)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import secrets
 import sqlite3
+from datetime import date
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
+from bot.sandbox import content
 from bot.sandbox.call import Call, digest, token_of
 from bot.sandbox.errors import ApiError, invalid, not_found
 from bot.sandbox.store import Store, when
@@ -60,6 +62,8 @@ def account_json(store: Store, person: sqlite3.Row, base: str) -> dict[str, Any]
     posts, last = store.db.execute(
         "SELECT count(*), max(id) FROM statuses WHERE author = ?", (person["id"],)
     ).fetchone()
+    profile = store.db.execute("SELECT * FROM profiles WHERE person = ?", (person["id"],)).fetchone()
+    note, since = (profile["note"], profile["created_at"]) if profile else ("", None)
     picture = f"{base}/page/{'icon' if person['bot'] else 'person'}.svg"
     return {
         "id": str(person["id"]),
@@ -71,8 +75,8 @@ def account_json(store: Store, person: sqlite3.Row, base: str) -> dict[str, Any]
         "discoverable": True,
         "indexable": False,
         "group": False,
-        "created_at": when(person["id"])[:10] + "T00:00:00.000Z",
-        "note": "",
+        "created_at": (since or when(person["id"]))[:10] + "T00:00:00.000Z",
+        "note": content.html(note, base, {}),
         "url": address(base, person),
         "uri": f"{base}/users/{person['username']}",
         **dict.fromkeys(("avatar", "avatar_static", "header", "header_static"), picture),
@@ -119,7 +123,8 @@ async def lookup(call: Call) -> Response:
 async def join(call: Call) -> Response:
     """POST /sandbox/people: open to anyone who reaches the sandbox, because it is one.
 
-    A taken name answers 409, unless its own token comes along: then it is a return.
+    A taken name answers 409, unless its own token comes along: then it is a return. Whoever tests a bot may
+    give a new person a note, and a created_at that lies back.
     """
     store = call.sandbox.store
     username = call.text("username") or ""
@@ -129,10 +134,21 @@ async def join(call: Call) -> Response:
         person = named(store, username)
     except ApiError:
         token = secrets.token_urlsafe(32)
-        return _welcome(create(store, username, bot=call.flag("bot"), token=token), token)
+        profile = call.text("note") or "", _day(call.text("created_at"))
+        person = create(store, username, bot=call.flag("bot"), token=token)
+        store.db.execute("INSERT INTO profiles VALUES (?, ?, ?)", (person["id"], *profile))
+        return _welcome(person, token)
     if call.person is None or call.person["id"] != person["id"]:
         raise ApiError(409, f"{username} is taken; choose another name, or send the token it was given")
     return _welcome(person, token_of(call.request))
+
+
+def _day(text: str | None) -> str | None:
+    """A day as it was given; 422 when it is none."""
+    try:
+        return date.fromisoformat(text[:10]).isoformat() if text else None
+    except ValueError as error:
+        raise invalid(f"created_at is {text!r} but must begin with a day, as 2026-01-31") from error
 
 
 def _welcome(person: sqlite3.Row, token: str) -> Response:

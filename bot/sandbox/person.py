@@ -35,10 +35,11 @@ class Person:
         url: The network's address.
         name: The account's name; nobody may have it yet.
         bot: The account says of itself that nobody sits behind it.
+        profile: A `note`, and a `created_at` that lies back.
     """
 
-    def __init__(self, url: str, name: str, *, bot: bool = False) -> None:
-        body = json.dumps({"username": name, "bot": bot}).encode()
+    def __init__(self, url: str, name: str, *, bot: bool = False, **profile: str) -> None:
+        body = json.dumps({"username": name, "bot": bot, **profile}).encode()
         request = Request(f"{url}/sandbox/people", body, {"Content-Type": "application/json"})  # noqa: S310
         # Whatever proxy the environment names, this network is not behind it.
         with build_opener(ProxyHandler({})).open(request, timeout=TIMEOUT_SECONDS) as answer:

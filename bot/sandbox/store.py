@@ -17,6 +17,11 @@ CREATE TABLE IF NOT EXISTS people (
     bot INTEGER NOT NULL,
     token_digest TEXT NOT NULL UNIQUE
 );
+CREATE TABLE IF NOT EXISTS profiles (
+    person INTEGER PRIMARY KEY REFERENCES people (id),
+    note TEXT NOT NULL,
+    created_at TEXT
+);
 CREATE TABLE IF NOT EXISTS media (
     id INTEGER PRIMARY KEY,
     owner INTEGER NOT NULL REFERENCES people (id),

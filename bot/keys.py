@@ -1,0 +1,29 @@
+"""What things are called in Redis."""
+
+from __future__ import annotations
+
+PREFIX = "deepselfie:"
+OPEN = f"{PREFIX}open"
+COUNTS = f"{PREFIX}counts"
+SALT = f"{PREFIX}salt"
+STOPPED = f"{PREFIX}stopped"
+
+
+def record(key: str) -> str:
+    """What is known of a mention."""
+    return f"{PREFIX}mention:{key}"
+
+
+def author(author: str) -> str:
+    """The keys of an author's mentions; the author is a hash."""
+    return f"{PREFIX}author:{author}"
+
+
+def cursor(network: str) -> str:
+    """How far a network has been read."""
+    return f"{PREFIX}cursor:{network}"
+
+
+def quota(name: str) -> str:
+    """When those mentions were accepted that count against a quota."""
+    return f"{PREFIX}quota:{name}"
