@@ -103,13 +103,15 @@ def squish(photo: bytes, *, side: int, max_megapixels: int = MAX_MEGAPIXELS) -> 
         # libavif and libheif say it in words only.
         if isinstance(error, MemoryError) or "memory" in str(error).lower():
             raise _too_costly(f"needs more than {MAX_MEGABYTES} MB of memory to decode") from error
-        raise PhotoRejected("damaged", f"photo is damaged or cut off ({error}); send it again") from error
+        raise PhotoRejected(
+            "damaged", f"photo is damaged or cut off ({error or type(error).__name__}); send it again"
+        ) from error
 
 
 def rehearse() -> None:
     """Decode one small photo of each kind, whole and cut off.
 
-    After that `squish` opens no file and imports nothing. Before, Pillow imports its parts when it needs them.
+    After that `squish` opens no file and imports nothing: Pillow loads its parts when it first needs them.
     """
     for photo in samples():
         squish(photo, side=8)
