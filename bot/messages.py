@@ -15,6 +15,7 @@ Reason = Literal[
     "not_a_photo",
     "damaged",
     "too_many_pixels",
+    "too_costly",
     "too_many_bytes",
     # the link
     "bad_link",

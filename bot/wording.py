@@ -26,10 +26,12 @@ AT = re.compile("[@\uff20\ufe6b]")
 # One sentence a reason; {value} and {limit} are what was measured and what is allowed.
 DECLINED: dict[Reason, str] = {
     "empty": "That file is empty (0 bytes). Could you send it again?",
-    "not_a_photo": "That isn't a photo I can open. JPEG, PNG, GIF and WebP work.",
+    "not_a_photo": "That isn't a photo I can open. JPEG, PNG, GIF, WebP, AVIF and HEIC work.",
     "damaged": "That photo is damaged or cut off, I can't open it. Could you send it again?",
     "too_many_pixels": "That photo has {value:.0f} megapixels, I can look at up to {limit:.0f}. "
     "Could you send a smaller one?",
+    "too_costly": "That photo takes more to open than I can spare. "
+    "Could you save it as a plain JPEG and try again?",
     "too_many_bytes": "That file is larger than the {limit:.0f} MB I can take. Could you send a smaller one?",
     "bad_link": "I can't open that link. A plain http or https address works.",
     "not_found": "There is nothing at that link (error {value:.0f}). Is it still right?",

@@ -43,7 +43,9 @@ def _parser() -> argparse.ArgumentParser:
         prog="deepselfie score",
         description="Judge photo files, without any network. Exit status 1 if a file could not be judged.",
     )
-    parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="a JPEG, PNG, GIF or WebP file")
+    parser.add_argument(
+        "photos", nargs="+", type=Path, metavar="PHOTO", help="a JPEG, PNG, GIF, WebP, AVIF or HEIC file"
+    )
     parser.add_argument(
         "--model",
         type=Path,

@@ -8,17 +8,51 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import (
+    AvifImagePlugin,
+    Image,
+    UnidentifiedImageError,
+    WebPImagePlugin,  # noqa: F401  (else Pillow imports all its plugins to find this one)
+)
+from PIL.Image import Transpose
+from pillow_heif import register_heif_opener
+
+from model.colour import in_srgb
+from model.headers import scans, webp_size
+from model.samples import samples
+from model.square import squeezed
 
 Pixels = NDArray[np.uint8]
 
-FORMATS = ("JPEG", "PNG", "GIF", "WEBP")
+# AVIF before HEIF: files of both kinds may begin alike, and Pillow's plugin passes on what is not AVIF.
+FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "HEIF")
 MAX_MEGAPIXELS = 40
+MAX_MEGABYTES = 450
+"""Memory that decoding one photo may take. Something else has to hold the decoders to it: a sandbox."""
+MAX_SCANS = 50
+"""Passes over one JPEG; encoders make 1 to 18. At 40 megapixels each takes 25 ms, even an empty one."""
+
+# Pillow's animation decoder has two canvases and a frame, and Pillow copies that into an image of its own.
+_WEBP_BYTES_A_PIXEL = 16
 
 # The limit is checked here, per call, before anything is decoded; Pillow's own is global.
 Image.MAX_IMAGE_PIXELS = None
+# A photo gets one core, and HEIF no picture that was put beside the photo.
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=0)
 
-Fault = Literal["empty", "not_a_photo", "damaged", "too_many_pixels"]
+_ORIENTATION = 0x0112
+_UPRIGHT = {
+    2: Transpose.FLIP_LEFT_RIGHT,
+    3: Transpose.ROTATE_180,
+    4: Transpose.FLIP_TOP_BOTTOM,
+    5: Transpose.TRANSPOSE,
+    6: Transpose.ROTATE_270,
+    7: Transpose.TRANSVERSE,
+    8: Transpose.ROTATE_90,
+}
+
+Fault = Literal["empty", "not_a_photo", "damaged", "too_many_pixels", "too_costly"]
 
 
 class PhotoRejected(Exception):
@@ -40,10 +74,11 @@ def squish(photo: bytes, *, side: int, max_megapixels: int = MAX_MEGAPIXELS) -> 
     """Decode one photo into the square the judge expects; the aspect ratio is given up on purpose.
 
     The first @deepselfie did the same: a non-square photo is squeezed, so that all of it is judged.
-    Transparency is laid over white; of an animation the first frame counts.
+    Colours are converted to sRGB, transparency is laid over white; of an animation the first frame counts,
+    of a HEIF file the primary image.
 
     Args:
-        photo: An encoded JPEG, PNG, GIF or WebP file.
+        photo: An encoded JPEG, PNG, GIF, WebP, AVIF or HEIF (HEIC) file.
         side: Side of the returned square, in pixels.
         max_megapixels: Larger photos are refused before they are decoded.
 
@@ -51,7 +86,7 @@ def squish(photo: bytes, *, side: int, max_megapixels: int = MAX_MEGAPIXELS) -> 
         RGB values 0-255, uint8, shape (side, side, 3), upright.
 
     Raises:
-        PhotoRejected: The photo is too large, damaged, or no photo at all.
+        PhotoRejected: The photo is too large, too costly, damaged, or no photo at all.
     """
     if not photo:
         raise PhotoRejected("empty", "photo is empty (0 bytes); send it again")
@@ -65,15 +100,66 @@ def squish(photo: bytes, *, side: int, max_megapixels: int = MAX_MEGAPIXELS) -> 
     # Damaged files make Pillow raise SyntaxError, ValueError, TypeError and struct.error
     # besides OSError, so this one boundary catches Exception.
     except Exception as error:
-        raise PhotoRejected("damaged", f"photo is damaged or cut off ({error}); send it again") from error
+        # libavif and libheif say it in words only.
+        if isinstance(error, MemoryError) or "memory" in str(error).lower():
+            raise _too_costly(f"needs more than {MAX_MEGABYTES} MB of memory to decode") from error
+        raise PhotoRejected(
+            "damaged", f"photo is damaged or cut off ({error or type(error).__name__}); send it again"
+        ) from error
+
+
+def rehearse() -> None:
+    """Decode one small photo of each kind, whole and cut off.
+
+    After that `squish` opens no file and imports nothing: Pillow loads its parts when it first needs them.
+    """
+    for photo in samples():
+        squish(photo, side=8)
+        for cut in (len(photo) // 2, len(photo) - 8):
+            try:
+                squish(photo[:cut], side=8)
+            except PhotoRejected:
+                continue
 
 
 def _decode(photo: bytes, side: int, max_megapixels: int) -> Pixels:
+    image = _opened(photo, max_megapixels)
+    # libjpeg scales by 1/2, 1/4 or 1/8 while it decodes, down to twice the target at the least:
+    # a 3 MP photo in 20 ms instead of 46.
+    drafted = image.draft("RGB", (2 * side, 2 * side))
+    image.load()
+    # Where that scale does not divide the size, the last pixels are partly empty.
+    size = drafted[1][2:] if drafted else image.size
+    square = in_srgb(squeezed(image, side, size), image.info.get("icc_profile"))
+    if square.mode == "RGBA":
+        square = Image.alpha_composite(Image.new("RGBA", square.size, "white"), square).convert("RGB")
+    turn = _turn(image)
+    return np.asarray(square if turn is None else square.transpose(turn))
+
+
+def _opened(photo: bytes, max_megapixels: int) -> Image.Image:
+    """Read a photo's header, and refuse what would cost too much to decode."""
+    # Of a WebP file Pillow makes the canvas when it opens it, so its size has to be known before.
+    canvas = webp_size(photo)
+    if canvas:
+        _check_size(canvas, max_megapixels)
+        megabytes = canvas[0] * canvas[1] * _WEBP_BYTES_A_PIXEL >> 20
+        if megabytes > MAX_MEGABYTES:
+            raise _too_costly(f"is a WebP that takes {megabytes} MB to decode, limit is {MAX_MEGABYTES} MB")
     try:
         image = Image.open(BytesIO(photo), formats=FORMATS)
     except UnidentifiedImageError:
+        if any(accept and accept(photo[:16]) for _, accept in (Image.OPEN[kind] for kind in FORMATS)):
+            raise PhotoRejected("damaged", "photo's header makes no sense; send it again") from None
         raise PhotoRejected("not_a_photo", f"file is none of {', '.join(FORMATS)}") from None
-    width, height = image.size
+    _check_size(image.size, max_megapixels)
+    if image.format in ("JPEG", "MPO") and (passes := scans(photo)) > MAX_SCANS:
+        raise _too_costly(f"is a JPEG of {passes} scans, limit is {MAX_SCANS}")
+    return image
+
+
+def _check_size(size: tuple[int, int], max_megapixels: int) -> None:
+    width, height = size
     megapixels = width * height / 1_000_000
     if megapixels > max_megapixels:
         raise PhotoRejected(
@@ -82,34 +168,15 @@ def _decode(photo: bytes, side: int, max_megapixels: int) -> Pixels:
             "send a smaller one (a worker's limit is WORKER_MAX_MEGAPIXELS)",
             megapixels=megapixels,
         )
-    # libjpeg scales by 1/2, 1/4 or 1/8 while it decodes, down to twice the target at the least:
-    # a 3 MP photo in 20 ms instead of 46.
-    image.draft("RGB", (2 * side, 2 * side))
-    return np.asarray(_upright(_square(image, side)))
 
 
-def _square(image: Image.Image, side: int) -> Image.Image:
-    """Resize first, and bring to 8-bit RGB what is left: a 40 MP photo has no second copy at full size."""
-    if image.mode.startswith(("I", "F")):
-        # 16 bits a sample: Pillow clips instead of scaling when it converts.
-        levels = np.asarray(_resized(image.convert("F"), side)) / 257
-        square = Image.fromarray(levels.clip(0, 255).astype(np.uint8)).convert("RGB")
-    elif image.has_transparency_data:
-        white = Image.new("RGBA", (side, side), "white")
-        square = Image.alpha_composite(white, _resized(image.convert("RGBA"), side)).convert("RGB")
-    else:
-        square = _resized(image.convert("RGB"), side)
-    square.info = image.info
-    return square
+def _too_costly(why: str) -> PhotoRejected:
+    return PhotoRejected("too_costly", f"photo {why}; save it as a plain JPEG and send that")
 
 
-def _resized(image: Image.Image, side: int) -> Image.Image:
-    return image.resize((side, side), Image.Resampling.BICUBIC, reducing_gap=3.0)
-
-
-def _upright(image: Image.Image) -> Image.Image:
+def _turn(image: Image.Image) -> Transpose | None:
     try:
-        return ImageOps.exif_transpose(image)
+        return _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
     # EXIF is somebody's metadata: when it is damaged, in any way, the photo is still a photo.
     except Exception:
-        return image
+        return None

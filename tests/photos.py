@@ -40,6 +40,22 @@ def quadrants() -> Image.Image:
     return Image.fromarray(pixels)
 
 
+def rings(width: int = 512, height: int = 512) -> Image.Image:
+    """Circles that get finer and finer: what resizing gets wrong first."""
+    y, x = np.mgrid[:height, :width]
+    waves = np.cos((x * x + y * y) / (2 * max(width, height)))
+    return Image.fromarray((127.5 + 127.5 * waves).astype(np.uint8)).convert("RGB")
+
+
+def veiled(image: Image.Image) -> Image.Image:
+    """An image that is more transparent here, less there."""
+    y, x = np.mgrid[: image.height, : image.width]
+    veil = 128 + 127 * np.sin(x / 40) * np.cos(y / 30)
+    image = image.convert("RGBA")
+    image.putalpha(Image.fromarray(veil.astype(np.uint8)))
+    return image
+
+
 def huge_png(width: int = 10_000, height: int = 10_000) -> bytes:
     """A PNG that says it has 100 megapixels, in a few hundred bytes."""
 

@@ -1,0 +1,51 @@
+"""What a file says about the cost of decoding it, read before a decoder sees it."""
+
+from __future__ import annotations
+
+import re
+
+# A marker that ends a stretch of a JPEG's coded data: neither padding nor a restart.
+_MARKER = re.compile(rb"\xff+([\xc0-\xcf\xd8-\xfe])")
+_START_OF_IMAGE, _END_OF_IMAGE, _START_OF_SCAN = 0xD8, 0xD9, 0xDA
+_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # the others are tables
+_PROGRESSIVE = {0xC2, 0xCA}
+
+
+def scans(jpeg: bytes) -> int:
+    """Count the passes over the whole photo that libjpeg makes to decode a JPEG's first image."""
+    at, found, components, progressive = 0, 0, 0, False
+    while marker := _MARKER.search(jpeg, at):
+        at, kind = marker.end(), marker[1][0]
+        if kind == _END_OF_IMAGE:
+            break
+        if kind == _START_OF_IMAGE:
+            continue
+        length = int.from_bytes(jpeg[at : at + 2])
+        if kind in _FRAMES:
+            components, progressive = _byte(jpeg, at + 7), kind in _PROGRESSIVE
+        elif kind == _START_OF_SCAN:
+            found += 1
+            # All components at once: libjpeg is done after this scan and reads no further.
+            if found == 1 and not progressive and _byte(jpeg, at + 2) >= components:
+                break
+        at += length
+    return found
+
+
+def webp_size(webp: bytes) -> tuple[int, int] | None:
+    """Width and height of a WebP's canvas in pixels; None where the header makes no sense."""
+    kind = webp[12:16]
+    if len(webp) < 30 or webp[:4] != b"RIFF" or webp[8:12] != b"WEBP":
+        return None
+    if kind == b"VP8X":
+        return int.from_bytes(webp[24:27], "little") + 1, int.from_bytes(webp[27:30], "little") + 1
+    if kind == b"VP8L":
+        bits = int.from_bytes(webp[21:25], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if kind == b"VP8 ":
+        return int.from_bytes(webp[26:28], "little") & 0x3FFF, int.from_bytes(webp[28:30], "little") & 0x3FFF
+    return None
+
+
+def _byte(file: bytes, at: int) -> int:
+    return int.from_bytes(file[at : at + 1])
