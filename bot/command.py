@@ -70,7 +70,7 @@ def listen(arguments: Sequence[str]) -> int:
 
     try:
         settings = load(ListenerSettings, os.environ)
-        logs.setup(settings.log_format)
+        logs.setup(settings.log_format, settings.secrets)
         redis = queues.connect(settings.redis_url.get_secret_value())
         listener = Listener(connect(settings), redis, settings)
         Sweeper(redis, Ledger(redis, settings.policy)).start()
@@ -94,7 +94,7 @@ def respond(arguments: Sequence[str]) -> int:
 
     try:
         settings = load(NetworkSettings, os.environ)
-        logs.setup(settings.log_format)
+        logs.setup(settings.log_format, settings.secrets)
         redis = queues.connect(settings.redis_url.get_secret_value())
         responder()
         Sweeper(queues.connect(settings.redis_url.get_secret_value()), Ledger(redis, settings.policy)).start()

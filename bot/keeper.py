@@ -16,6 +16,8 @@ from bot.record import Lease
 LOG = Log(__name__)
 
 RENEW_SECONDS = LEASE_SECONDS / 4
+# Who has not finished by then has missed the one-minute promise, or never will: somebody else gets a turn.
+LONGEST_HOLD_SECONDS = 55
 # What may pass between looking at the clock and the first byte on the wire.
 MARGIN_SECONDS = 0.2
 
@@ -25,6 +27,7 @@ class Hold:
 
     def __init__(self, lease: Lease, until: float) -> None:
         self.lease = lease
+        self.since = time.monotonic()
         self.until = until
         """When the lease ends if nothing renews it, on this process's monotonic clock; never too late."""
 
@@ -73,6 +76,8 @@ class Keeper:
 
     def _renew(self, hold: Hold) -> None:
         now = time.monotonic()
+        if now - hold.since > LONGEST_HOLD_SECONDS:
+            return
         try:
             if self._ledger.renew(hold.lease):
                 hold.until = now + LEASE_SECONDS

@@ -1,13 +1,18 @@
-"""One event a line, with its fields, for people (text) or for programs (json)."""
+"""One event a line, with its fields, for people (text) or for programs (json); never a secret in it."""
 
 from __future__ import annotations
 
 import json
 import logging
+import sys
+import threading
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Literal
 
 FIELDS = "event_fields"
+
+REDACTED = "[secret]"
 
 
 class Log:
@@ -33,26 +38,57 @@ class Log:
         self._logger.exception(event, extra={FIELDS: fields})
 
 
-def setup(log_format: Literal["text", "json"]) -> None:
-    """Send this process's events to standard error, and only the warnings of the libraries it uses."""
+def setup(log_format: Literal["text", "json"], secrets: Iterable[str] = ()) -> None:
+    """Send this process's events to standard error, and only the warnings of the libraries it uses.
+
+    What ends the process or a thread unforeseen is an event too, so that its traceback has no secret in it.
+
+    Args:
+        log_format: For people or for programs.
+        secrets: What must never be in a line, whoever put it there.
+    """
     handler = logging.StreamHandler()
-    handler.setFormatter(_Json() if log_format == "json" else _Text())
+    handler.setFormatter((_Json if log_format == "json" else _Text)(secrets))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     for ours in ("bot", "worker", "model"):
         logging.getLogger(ours).setLevel(logging.INFO)
+    sys.excepthook = lambda kind, error, trace: root.critical("ended", exc_info=(kind, error, trace))
+    threading.excepthook = _thread_ended
 
 
-class _Text(logging.Formatter):
+def _thread_ended(ending: threading.ExceptHookArgs) -> None:
+    name = ending.thread.name if ending.thread else "unknown"
+    error = ending.exc_value or ending.exc_type()
+    logging.getLogger().critical("thread ended", exc_info=error, extra={FIELDS: {"thread": name}})
+
+
+class _Formatter(logging.Formatter):
+    def __init__(self, secrets: Iterable[str]) -> None:
+        super().__init__()
+        # As they are, and as JSON writes them.
+        self._secrets = {form for secret in secrets if secret for form in (secret, json.dumps(secret)[1:-1])}
+
     def format(self, record: logging.LogRecord) -> str:
+        line = self._line(record)
+        for secret in self._secrets:
+            line = line.replace(secret, REDACTED)
+        return line
+
+    def _line(self, record: logging.LogRecord) -> str:
+        raise NotImplementedError
+
+
+class _Text(_Formatter):
+    def _line(self, record: logging.LogRecord) -> str:
         fields = "".join(f" {name}={_plain(value)}" for name, value in getattr(record, FIELDS, {}).items())
         line = f"{_time(record)} {record.levelname.lower():7} {record.getMessage()}{fields}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
-class _Json(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
+class _Json(_Formatter):
+    def _line(self, record: logging.LogRecord) -> str:
         line = {"time": _time(record), "level": record.levelname.lower(), "event": record.getMessage()}
         line |= getattr(record, FIELDS, {})
         if record.exc_info:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
+from urllib.parse import unquote
 
 from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
@@ -35,6 +36,16 @@ class Settings(BaseModel):
     log_format: Literal["text", "json"] = Field(
         "text", alias="LOG_FORMAT", description="one log line an event, for people (text) or programs (json)"
     )
+
+    @property
+    def secrets(self) -> set[str]:
+        """What must never show up anywhere: every secret, and of an address only its password."""
+        values = {value.get_secret_value() for _, value in self if isinstance(value, SecretStr)}
+        addresses = {value for value in values if "://" in value}
+        # A password may hold anything: it begins after the first colon and ends at the last @.
+        people = {address.partition("://")[2].rpartition("@")[0] for address in addresses}
+        passwords = {person.partition(":")[2] for person in people}
+        return (values - addresses | passwords | {unquote(password) for password in passwords}) - {""}
 
 
 class NetworkSettings(Settings):

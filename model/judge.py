@@ -52,7 +52,7 @@ class Judge:
     """
 
     def __init__(self, file: Path = DEFAULT_FILE, *, threads: int | None = None) -> None:
-        self._session = _load(file, threads or _cores())
+        self._session = _load(file, threads or cores())
         self.card = _read_card(file, self._session)
         _check_graph(file, self._session, self.card)
         _check_output(file, self._session, self.card)
@@ -68,7 +68,8 @@ class Judge:
         return self.card.labels[int(probabilities.argmax())].name
 
 
-def _cores() -> int:
+def cores() -> int:
+    """How many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

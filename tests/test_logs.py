@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -15,8 +17,10 @@ LOG = logs.Log("bot.test")
 def untouched_logging() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    hooks = sys.excepthook, threading.excepthook
     yield
     root.handlers[:] = handlers
+    sys.excepthook, threading.excepthook = hooks
     root.setLevel(level)
 
 
@@ -65,3 +69,46 @@ def test_libraries_only_report_trouble(capsys: pytest.CaptureFixture[str]) -> No
     logging.getLogger("urllib3").info("chatter")
 
     assert not capsys.readouterr().err
+
+
+SECRET = 'to"ken-canary'
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_a_secret_never_gets_into_a_line_whoever_put_it_there(
+    log_format: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs.setup("json" if log_format == "json" else "text", [SECRET, ""])
+
+    LOG.info(f"said {SECRET}", error=f"Authorization: Bearer {SECRET}")
+    try:
+        {}[SECRET]
+    except KeyError:
+        LOG.exception("not judged")
+
+    written = capsys.readouterr().err
+    assert "canary" not in written
+    assert written.count(logs.REDACTED) >= 3
+
+
+def test_what_ends_a_process_or_a_thread_is_an_event_without_secrets(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logs.setup("json", [SECRET])
+
+    def fail() -> None:
+        raise ValueError(SECRET)
+
+    thread = threading.Thread(target=fail, name="mine")
+    thread.start()
+    thread.join()
+    try:
+        fail()
+    except ValueError as error:
+        sys.excepthook(ValueError, error, error.__traceback__)
+
+    thread_ended, ended = map(json.loads, capsys.readouterr().err.splitlines())
+    assert (thread_ended["event"], thread_ended["thread"]) == ("thread ended", "mine")
+    assert ended["event"] == "ended"
+    for event in (thread_ended, ended):
+        assert f"ValueError: {logs.REDACTED}" in event["traceback"]

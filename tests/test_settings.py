@@ -31,6 +31,13 @@ def test_a_secret_never_shows_in_a_representation() -> None:
     assert "s3cret" not in repr(load(NetworkSettings, NETWORK))
 
 
+def test_the_secrets_of_a_process_are_its_tokens_and_the_passwords_in_its_addresses() -> None:
+    settings = load(NetworkSettings, NETWORK | {"REDIS_URL": "rediss://user:p%40ss:wo/rd@host:6379/0"})
+
+    assert settings.secrets == {"s3cret", "p%40ss:wo/rd", "p@ss:wo/rd"}
+    assert load(Settings, {}).secrets == set()
+
+
 def test_an_empty_variable_counts_as_not_set() -> None:
     assert load(Settings, {"REDIS_URL": ""}).redis_url.get_secret_value() == "redis://localhost:6379/0"
 

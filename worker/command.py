@@ -23,10 +23,11 @@ def work(arguments: Sequence[str]) -> int:
 
     try:
         settings = load(WorkerSettings, os.environ)
-        logs.setup(settings.log_format)
+        logs.setup(settings.log_format, settings.secrets)
         redis = queues.connect(settings.redis_url.get_secret_value())
         worker()
         queues.serve(redis, queues.PHOTOS)
+        worker().close()
     except (SettingsError, queues.RedisUnavailable, JudgeRefused) as error:
         print(f"deepselfie: {error}", file=sys.stderr)
         return 1

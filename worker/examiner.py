@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter
@@ -10,7 +11,8 @@ import numpy as np
 
 from bot.messages import Declined, Judged, Mention, Photo, Verdict
 from model.judge import Judge
-from model.pixels import PhotoRejected, Pixels, squish
+from model.pixels import PhotoRejected, Pixels
+from worker.decode import Decoders
 from worker.download import Downloader, DownloadFailed
 
 
@@ -24,12 +26,13 @@ class Seconds:
 
 
 class Examiner:
-    """A loaded judge, and what it takes to put a mention's photos before it."""
+    """A loaded judge, and what it takes to put a mention's photos before it. Safe to call from threads."""
 
-    def __init__(self, judge: Judge, downloader: Downloader, *, max_megapixels: int) -> None:
+    def __init__(self, judge: Judge, downloader: Downloader, decoders: Decoders) -> None:
         self._judge = judge
         self._downloader = downloader
-        self._max_megapixels = max_megapixels
+        self._decoders = decoders
+        self._model = threading.Lock()
 
     def examine(self, mention: Mention) -> tuple[Verdict, Seconds]:
         """Look at all photos of a mention; they are judged as one batch."""
@@ -61,15 +64,17 @@ class Examiner:
         if isinstance(file, DownloadFailed):
             return Declined(reason=file.fault, value=file.value, limit=file.limit)
         try:
-            return squish(file, side=self._judge.card.input_size, max_megapixels=self._max_megapixels)
+            return self._decoders.squish(file, side=self._judge.card.input_size)
         except PhotoRejected as rejected:
-            limit = self._max_megapixels if rejected.megapixels else None
+            limit = self._decoders.limits.megapixels if rejected.megapixels else None
             return Declined(reason=rejected.fault, value=rejected.megapixels, limit=limit)
 
     def _opinions(self, pixels: Sequence[Pixels]) -> list[Judged]:
         if not pixels:
             return []
-        opinions = self._judge(np.stack(pixels))
+        # One call of the model has all cores; two at a time would only be in each other's way.
+        with self._model:
+            opinions = self._judge(np.stack(pixels))
         return [
             Judged(
                 score=float(score),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from functools import cache
 
-from redis import Redis
+from redis import Redis, RedisError
 
 from bot import queues
 from bot.chaos import reach
@@ -17,7 +19,10 @@ from bot.logs import Log
 from bot.messages import APOLOGY, Declined, Judged
 from bot.record import Lease
 from bot.settings import load
-from model.judge import DEFAULT_FILE, Judge
+from model.judge import DEFAULT_FILE, Judge, cores
+from worker import decode
+from worker.confinement import can_filter
+from worker.decode import Decoders
 from worker.download import Downloader, Limits
 from worker.examiner import Examiner
 from worker.settings import WorkerSettings
@@ -28,13 +33,41 @@ MAX_REASON = 200
 
 
 class Worker:
-    """Takes mentions out of the ledger and puts verdicts in."""
+    """Takes mentions out of the ledger and puts verdicts in, many at a time.
 
-    def __init__(self, examiner: Examiner, redis: Redis) -> None:
+    Args:
+        examiner: What looks at the photos.
+        redis: Where ledger and queues are.
+        at_once: How many mentions are in hand at the most: a slow link holds up its own mention only.
+    """
+
+    def __init__(self, examiner: Examiner, redis: Redis, *, at_once: int) -> None:
+        self._places = threading.Semaphore(at_once)
+        self._threads = ThreadPoolExecutor(at_once, "mention")
         self._examiner = examiner
         self._ledger = Ledger(redis)
         self._keeper = Keeper(self._ledger)
         self._redis = redis
+
+    def take_on(self, key: str) -> None:
+        """Have the mention with this key judged soon; wait while too many are in hand."""
+        self._places.acquire()
+        self._threads.submit(self._finish, key)
+
+    def close(self) -> None:
+        """Finish what is in hand, and take on no more."""
+        self._threads.shutdown()
+
+    def _finish(self, key: str) -> None:
+        try:
+            self.judge(key)
+        except RedisError as error:
+            # The lease runs out, and the sweeper gives the mention to somebody who can reach Redis.
+            LOG.warning("not judged now", key=key, error=str(error))
+        except Exception:
+            LOG.exception("not judged now", key=key)
+        finally:
+            self._places.release()
 
     def judge(self, key: str) -> None:
         """Judge the mention with this key, if nobody else does or has, and have it answered."""
@@ -71,8 +104,8 @@ class Worker:
 
 
 def judge(key: str) -> None:
-    """The RQ job: judge one mention."""
-    worker().judge(key)
+    """The RQ job: take one mention on. From here on its lease says who has it, and not RQ."""
+    worker().take_on(key)
 
 
 @cache
@@ -85,6 +118,16 @@ def worker() -> Worker:
         SettingsError: A setting is wrong.
     """
     settings = load(WorkerSettings, os.environ)
+    redis = queues.connect(settings.redis_url.get_secret_value())
+    return Worker(_examiner(settings), redis, at_once=settings.mentions_at_once)
+
+
+def _examiner(settings: WorkerSettings) -> Examiner:
+    # First of all, so that decoders get ready while the model is loaded.
+    limits = decode.Limits(settings.max_megapixels, settings.decode_seconds)
+    decoders = Decoders(settings.decoders or cores(), limits)
+    if not can_filter():
+        LOG.warning("this system cannot keep decoders from the network; Linux on x86_64 or aarch64 can")
     allowed = settings.private_addresses == "allow"
     if allowed:
         LOG.warning(
@@ -95,5 +138,4 @@ def worker() -> Worker:
     )
     judge = Judge(settings.model or DEFAULT_FILE)
     LOG.info("judge loaded", name=judge.card.name, version=judge.card.version)
-    examiner = Examiner(judge, downloader, max_megapixels=settings.max_megapixels)
-    return Worker(examiner, queues.connect(settings.redis_url.get_secret_value()))
+    return Examiner(judge, downloader, decoders)

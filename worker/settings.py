@@ -31,6 +31,21 @@ class WorkerSettings(Settings):
         alias="WORKER_DOWNLOAD_SECONDS",
         description="seconds that fetching one photo may take, redirects and all",
     )
+    decode_seconds: Annotated[float, Field(gt=0, le=30)] = Field(
+        4,
+        alias="WORKER_DECODE_SECONDS",
+        description="seconds after which a photo that is still being decoded is given up",
+    )
+    decoders: Annotated[int, Field(ge=0, le=256)] = Field(
+        0,
+        alias="WORKER_DECODERS",
+        description="photos that are decoded at a time, each in a process of its own; 0: one a core",
+    )
+    mentions_at_once: Annotated[int, Field(gt=0, le=1000)] = Field(
+        32,
+        alias="WORKER_MENTIONS_AT_ONCE",
+        description="mentions that one worker has in hand; most of them wait for their download",
+    )
     private_addresses: Literal["refuse", "allow"] = Field(
         "refuse",
         alias="WORKER_PRIVATE_ADDRESSES",

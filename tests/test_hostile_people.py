@@ -1,0 +1,219 @@
+"""A whole bot among hostile people: others do not notice, and nothing that is secret or private gets out."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler
+from io import BytesIO
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from redis import Redis
+
+from bot import wording
+from bot.demo import Bot, started
+from bot.processes import Event, Processes
+from bot.sandbox.person import Person
+from bot.valkey import start_valkey
+from tests.photos import portrait, portrait_jpeg
+from tests.web import Handler, file, status, web
+
+pytestmark = pytest.mark.e2e
+
+SECONDS = 30
+DRIPS = 50
+PASSWORD = "canary-of-redis"
+IN_THE_PHOTO = b"canary-in-the-photo"
+
+
+def drip(request: BaseHTTPRequestHandler) -> None:
+    """A byte a second, for longer than anybody waits."""
+    request.send_response(200)
+    request.send_header("Content-Type", "image/jpeg")
+    request.end_headers()
+    for _ in range(60):
+        try:
+            request.wfile.write(b"x")
+        except OSError:
+            return
+        time.sleep(1)
+
+
+def costly_png() -> bytes:
+    """36 megapixels in some kilobytes: more than a decoder of this bot has time for."""
+    drawn = BytesIO()
+    Image.new("RGB", (6000, 6000), "red").save(drawn, "PNG")
+    return drawn.getvalue()
+
+
+class Log:
+    """Everything that the bot's processes have said."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, Event]] = []
+
+    def __call__(self, process: str, event: Event) -> None:
+        self.events.append((process, event))
+
+    def named(self, name: str) -> list[Event]:
+        return [event for _, event in self.events if event["event"] == name]
+
+
+@pytest.fixture(scope="module")
+def log() -> Log:
+    return Log()
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("hostile")
+
+
+@pytest.fixture(scope="module")
+def redis(directory: Path) -> Iterator[Redis]:
+    """A Valkey with a password."""
+    processes = Processes(lambda _name, _event: None)
+    try:
+        (directory / "valkey").mkdir()
+        url = start_valkey(processes, directory / "valkey")
+        with Redis.from_url(url) as open_to_all:
+            open_to_all.config_set("requirepass", PASSWORD)
+        with Redis.from_url(f"unix://:{PASSWORD}@{url.removeprefix('unix://')}") as redis:
+            yield redis
+    finally:
+        processes.stop()
+
+
+@pytest.fixture(scope="module")
+def bot(directory: Path, redis: Redis, log: Log) -> Iterator[Bot]:
+    with pytest.MonkeyPatch.context() as environment, ExitStack() as stack:
+        socket = redis.connection_pool.connection_kwargs["path"]
+        environment.setenv("REDIS_URL", f"unix://:{PASSWORD}@{quote(socket)}")
+        environment.setenv("WORKER_DECODE_SECONDS", "0.25")
+        (directory / "tmp").mkdir()
+        environment.setenv("TMPDIR", str(directory / "tmp"))
+        yield stack.enter_context(started(directory, 0, log))
+
+
+@pytest.fixture(scope="module")
+def ann(bot: Bot) -> Person:
+    return Person(bot.url, "ann")
+
+
+@pytest.fixture(scope="module")
+def photo(directory: Path) -> Path:
+    path = directory / "photo.jpg"
+    path.write_bytes(portrait_jpeg())
+    return path
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[str]:
+    pages: dict[str, Handler] = {"/words": file(b"<p>words</p>", "text/html"), "/broken": status(500)}
+    with web(pages) as address:
+        yield address
+
+
+def answer(ann: Person, photo: Path, text: str = "@deepselfie look") -> str:
+    reply = ann.wait_for_reply(ann.post(text, [ann.upload(photo)]), SECONDS)
+    assert reply, "no reply"
+    return reply.text
+
+
+def test_a_photo_that_ends_its_decoder_gets_a_friendly_reply_and_the_next_one_its_turn(
+    ann: Person, photo: Path, log: Log
+) -> None:
+    bomb = photo.with_name("bomb.png")
+    bomb.write_bytes(costly_png())
+
+    assert answer(ann, bomb) == f"@ann {wording.DECLINED['too_costly']}"
+    assert "/100" in answer(ann, photo)
+
+    assert log.named("decoder lost")
+    assert len(log.named("judge loaded")) == 1, "the worker has died"
+
+
+def test_fifty_servers_that_drip_do_not_delay_somebody_elses_photo(bot: Bot, ann: Person, photo: Path) -> None:
+    eve = Person(bot.url, "eve")
+    with ExitStack() as stack:
+        links = [f"{stack.enter_context(web({'/drip.jpg': drip}))}/drip.jpg" for _ in range(DRIPS)]
+        drips = [eve.post(f"@deepselfie look {link}") for link in links]
+
+        begin = time.monotonic()
+        assert "/100" in answer(ann, photo)
+        seconds = time.monotonic() - begin
+
+        replies = [eve.wait_for_reply(post, SECONDS) for post in drips]
+
+    assert seconds < SECONDS
+    slow = wording.DECLINED["too_slow"].format(limit=10)
+    assert {reply.text for reply in replies if reply} == {f"@eve {slow}"}
+    assert all(replies)
+
+
+def test_nothing_of_a_photo_reaches_disk_logs_or_redis(
+    ann: Person, directory: Path, redis: Redis, log: Log
+) -> None:
+    notes = PngInfo()
+    notes.add_text("Comment", IN_THE_PHOTO.decode())
+    path = directory / "noted.png"
+    portrait().save(path, "PNG", pnginfo=notes)
+    assert IN_THE_PHOTO in path.read_bytes()
+
+    reply = answer(ann, path)
+
+    assert "/100" in reply
+    assert IN_THE_PHOTO.decode() not in reply + json.dumps(log.events)
+    keys = list(redis.scan_iter())
+    assert keys
+    assert not [key for key in keys if IN_THE_PHOTO in redis.dump(key)]
+    # The sandbox is the network, which keeps what is posted to it, and `path` is ann's own file.
+    ours = [directory / "valkey", directory / "tmp"]
+    written = [place for folder in ours for place in folder.rglob("*") if place.is_file()]
+    assert any("appendonly" in str(place) for place in written)
+    assert not [place for place in written if IN_THE_PHOTO in place.read_bytes()]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_only_the_listener_and_the_responder_have_the_token(bot: Bot) -> None:
+    environments = {
+        name: Path(f"/proc/{bot.processes.pid(name)}/environ").read_bytes()
+        for name in ("listener", "worker", "responder")
+    }
+
+    token = environments["responder"].partition(b"MASTODON_TOKEN=")[2].partition(b"\0")[0]
+    assert token
+    assert token in environments["listener"]
+    assert token not in environments["worker"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_no_secret_gets_into_logs_redis_tracebacks_or_replies(
+    bot: Bot, ann: Person, photo: Path, site: str, redis: Redis, log: Log
+) -> None:
+    environment = Path(f"/proc/{bot.processes.pid('responder')}/environ").read_bytes()
+    token = environment.partition(b"MASTODON_TOKEN=")[2].partition(b"\0")[0].decode()
+    redis.config_set("requirepass", "another")  # every new connection is refused now, and complained about
+    redis.client_kill_filter(_type="normal", skipme=True)
+    time.sleep(2)
+    redis.config_set("requirepass", PASSWORD)
+
+    replies = [
+        answer(ann, photo),
+        *(str(ann.wait_for_reply(ann.post(f"@deepselfie {site}{path}"), SECONDS)) for path in ("/words", "/broken")),
+    ]
+
+    said = json.dumps(log.events)
+    assert "WRONGPASS" in said or "invalid password" in said, "nobody has complained"
+    stored = b"".join(redis.dump(key) for key in redis.scan_iter())
+    for secret in (PASSWORD, token):
+        assert secret not in said
+        assert secret not in "".join(replies)
+        assert secret.encode() not in stored
