@@ -155,7 +155,9 @@ def started(directory: Path, port: int, on_event: Callable[[str, Event], None]) 
         # The photos lie on this machine, which the worker would otherwise rightly refuse to look at.
         environment |= {"MASTODON_URL": url, "MASTODON_TOKEN": token, "WORKER_PRIVATE_ADDRESSES": "allow"}
         for name, (command, _) in BOT.items():
-            processes.deepselfie(name, [command], environment)
+            processes.deepselfie(
+                name, [command], without_tokens(environment) if name == "worker" else environment
+            )
         for name, (_, ready) in BOT.items():
             processes.wait_for(name, ready, READY_SECONDS)
         yield Bot(url, redis_url, processes)
@@ -163,6 +165,13 @@ def started(directory: Path, port: int, on_event: Callable[[str, Event], None]) 
         raise DemoFailed(str(error)) from None
     finally:
         processes.stop()
+
+
+def without_tokens(environment: dict[str, str]) -> dict[str, str]:
+    """What the worker gets: it opens strangers' links and photos, and has no business with the network."""
+    return {
+        name: value for name, value in environment.items() if not name.endswith(("_TOKEN", "_TOKEN_FILE"))
+    }
 
 
 def start_sandbox(processes: Processes, directory: Path, port: int, environment: dict[str, str]) -> str:

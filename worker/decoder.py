@@ -48,14 +48,14 @@ def serve(squish: Squish) -> None:
     _write(socket, READY)
     while request := _read(socket, REQUEST.size):
         size, side, megapixels, seconds = REQUEST.unpack(request)
-        photo = _read(socket, size)
+        photo = bytes(_read(socket, size))
         allow_processor_time(seconds)
         is_pixels, body = _answer(squish, photo, side, megapixels)
         _write(socket, ANSWER.pack(is_pixels, len(body)))
         _write(socket, body)
 
 
-def _answer(squish: Squish, photo: bytearray, side: int, max_megapixels: float) -> tuple[bool, bytes]:
+def _answer(squish: Squish, photo: bytes, side: int, max_megapixels: float) -> tuple[bool, bytes]:
     try:
         return True, squish(photo, side=side, max_megapixels=max_megapixels).tobytes()
     except PhotoRejected as rejected:
