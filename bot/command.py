@@ -59,24 +59,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def listen(arguments: Sequence[str]) -> int:
     """Run the listener."""
-    _parser("listen", "It needs MASTODON_URL, MASTODON_TOKEN and REDIS_URL.").parse_args(arguments)
+    _parser("listen", "It needs REDIS_URL, and an account: see README.md.").parse_args(arguments)
     from bot import logs, queues
     from bot.ledger import Ledger
-    from bot.listener import Listener
-    from bot.networks import connect
+    from bot.listener import Listeners
+    from bot.networks.accounts import accounts
     from bot.networks.base import NetworkError
     from bot.settings import ListenerSettings, SettingsError, load
     from bot.sweeper import Sweeper
 
     try:
-        settings = load(ListenerSettings, os.environ)
-        logs.setup(settings.log_format, settings.secrets)
+        settings, theirs = load(ListenerSettings, os.environ), accounts(os.environ)
+        logs.setup(settings.log_format, settings.secrets.union(*(account.secrets for account in theirs)))
         redis = queues.connect(settings.redis_url.get_secret_value())
-        listener = Listener(connect(settings), redis, settings)
+        listeners = Listeners(theirs, redis, settings)
         Sweeper(redis, Ledger(redis, settings.policy)).start()
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: listener.stop())
-        listener.run()
+            signal.signal(number, lambda *_: listeners.stop())
+        listeners.run()
     except (SettingsError, queues.RedisUnavailable, NetworkError) as error:
         return complain(error)
     return 0
@@ -84,19 +84,21 @@ def listen(arguments: Sequence[str]) -> int:
 
 def respond(arguments: Sequence[str]) -> int:
     """Run the responder."""
-    _parser("respond", "It needs MASTODON_URL, MASTODON_TOKEN and REDIS_URL.").parse_args(arguments)
+    _parser("respond", "It needs REDIS_URL, and an account: see README.md.").parse_args(arguments)
     from bot import logs, queues
     from bot.ledger import Ledger
+    from bot.networks.accounts import accounts
     from bot.networks.base import NetworkError
     from bot.responder import responder
-    from bot.settings import NetworkSettings, SettingsError, load
+    from bot.settings import BotSettings, SettingsError, load
     from bot.sweeper import Sweeper
 
     try:
-        settings = load(NetworkSettings, os.environ)
-        logs.setup(settings.log_format, settings.secrets)
+        settings, theirs = load(BotSettings, os.environ), accounts(os.environ)
+        logs.setup(settings.log_format, settings.secrets.union(*(account.secrets for account in theirs)))
         redis = queues.connect(settings.redis_url.get_secret_value())
-        responder()
+        for account in theirs:
+            responder(account.network)
         Sweeper(queues.connect(settings.redis_url.get_secret_value()), Ledger(redis, settings.policy)).start()
         queues.serve(redis, queues.REPLIES)
     except (SettingsError, queues.RedisUnavailable, NetworkError) as error:

@@ -23,6 +23,8 @@ from bot.etiquette import TOO_OLD, Moment, admit
 from bot.ledger import Ledger
 from bot.logs import Log
 from bot.messages import Mention
+from bot.networks import connect
+from bot.networks.accounts import Account
 from bot.networks.base import Network, NetworkError
 from bot.record import Admission, Fate
 from bot.settings import ListenerSettings
@@ -32,23 +34,95 @@ LOG = Log(__name__)
 FIRST_PAUSE_SECONDS = 1
 LONGEST_PAUSE_SECONDS = 300
 STABLE_SECONDS = 60
+LOOK_SECONDS = 0.1
 
 
-class Listener:
-    """Watches one network until told to stop.
+class Listeners:
+    """One listener an account, each in a thread of its own: what befalls one network is its own business.
+
+    Args:
+        accounts: Where the bot is.
+        redis: Where ledger and queues are.
+        settings: What the operator has decided.
 
     Raises:
+        NetworkError: No network can be logged in to.
         SettingsError: The blocklist cannot be read.
     """
 
-    def __init__(self, network: Network, redis: Redis, settings: ListenerSettings) -> None:
+    def __init__(self, accounts: Sequence[Account], redis: Redis, settings: ListenerSettings) -> None:
+        self._redis = redis
+        self._settings = settings
+        self._blocklist = Blocklist(settings.blocklist)
+        self._refusals: dict[str, NetworkError] = {}
+        self._stopped = False
+        self._listeners = {account: self._login(account) for account in accounts}
+        if not any(self._listeners.values()):
+            raise next(iter(self._refusals.values()))
+
+    def run(self) -> None:
+        """Listen until `stop` is called.
+
+        Raises:
+            NetworkError: No network is left that does not refuse us for good.
+        """
+        # Daemons: whatever they are in the middle of, the next look at the network finds again.
+        threads = [
+            threading.Thread(target=self._listen, args=(account,), name=account.network, daemon=True)
+            for account in self._listeners
+        ]
+        for thread in threads:
+            thread.start()
+        while not self._stopped and any(thread.is_alive() for thread in threads):
+            time.sleep(LOOK_SECONDS)
+        for listener in self._listeners.values():
+            if listener:
+                listener.stop()
+        if not self._stopped:
+            raise next(iter(self._refusals.values()))
+
+    def stop(self) -> None:
+        """Make `run` return soon. Safe to call from a signal handler."""
+        self._stopped = True
+
+    def _listen(self, account: Account) -> None:
+        failures = 0
+        while not (listener := self._listeners[account]):
+            refusal = self._refusals[account.network]
+            failures += 1
+            pause = _pause(failures)
+            LOG.error("not logged in", network=account.network, error=str(refusal), pause=pause)
+            if refusal.permanent:
+                return
+            time.sleep(pause)
+            self._listeners[account] = self._login(account)
+        try:
+            listener.run()
+        except NetworkError as error:
+            LOG.error("network lost", network=account.network, error=str(error))
+            self._refusals[account.network] = error
+
+    def _login(self, account: Account) -> Listener | None:
+        try:
+            return Listener(connect(account), self._redis, self._settings, self._blocklist)
+        except NetworkError as error:
+            self._refusals[account.network] = error
+            return None
+
+
+class Listener:
+    """Watches one network until told to stop."""
+
+    def __init__(
+        self, network: Network, redis: Redis, settings: ListenerSettings, blocklist: Blocklist
+    ) -> None:
         self._network = network
         self._redis = redis
         self._ledger = Ledger(redis, settings.policy)
         self._poll_seconds = settings.poll_seconds
         self._promise_seconds = settings.promise_seconds
         self._rules = settings.rules
-        self._blocklist = Blocklist(settings.blocklist)
+        self._blocklist = blocklist
         self._stopped = False
         self._position: str | None = None
         self._is_open = False

@@ -151,6 +151,16 @@ class Verdict(Message):
 APOLOGY = Verdict(notice="our_fault")
 
 
+class Picture(Message):
+    """A picture that goes with a reply."""
+
+    content: bytes
+    kind: str
+    """Its media type: image/jpeg, image/png."""
+    description: str
+    """What is to be seen, for those who do not see it."""
+
+
 class Reply(Message):
     """What the bot says back."""
 
@@ -158,3 +168,4 @@ class Reply(Message):
     visibility: Visibility
     warning: str = ""
     language: str = "en"
+    pictures: tuple[Picture, ...] = ()

@@ -14,9 +14,10 @@ from bot.ledger import Ledger
 from bot.logs import Log
 from bot.messages import APOLOGY, Verdict
 from bot.networks import connect
+from bot.networks.accounts import account_on
 from bot.networks.base import Network, NetworkError, Posted
 from bot.record import Lease, State
-from bot.settings import NetworkSettings, load
+from bot.settings import BotSettings, load
 
 LOG = Log(__name__)
 
@@ -138,13 +139,22 @@ class Responder:
 
 def respond(key: str) -> None:
     """The RQ job: answer one mention."""
-    responder().respond(key)
+    network = key.partition(":")[0]
+    try:
+        responder(network).respond(key)
+    except NetworkError as error:
+        # Not even claimed: the sweeper brings it again.
+        LOG.warning("not logged in", key=key, error=str(error))
 
 
 @cache
-def responder() -> Responder:
-    """This process's responder, logged in once."""
-    settings = load(NetworkSettings, os.environ)
-    redis = queues.connect(settings.redis_url.get_secret_value())
-    ledger = Ledger(redis, settings.policy)
-    return Responder(connect(settings), ledger, apologise=settings.policy.apologise)
+def responder(network: str) -> Responder:
+    """This process's responder on one network, logged in once.
+
+    Raises:
+        NetworkError: The network cannot be reached, or does not accept the bot.
+        SettingsError: The bot has no account there.
+    """
+    settings = load(BotSettings, os.environ)
+    ledger = Ledger(queues.connect(settings.redis_url.get_secret_value()), settings.policy)
+    return Responder(connect(account_on(network, os.environ)), ledger, apologise=settings.policy.apologise)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 from urllib.parse import unquote
 
-from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from bot.etiquette import Rules
 from bot.record import Policy
@@ -23,19 +23,10 @@ class SettingsError(Exception):
     """A setting is missing or wrong; the message says which, its value and what to do."""
 
 
-class Settings(BaseModel):
-    """Base of every process's settings."""
+class Group(BaseModel):
+    """Settings that belong together."""
 
     model_config = ConfigDict(frozen=True)
-
-    redis_url: SecretStr = Field(
-        SecretStr("redis://localhost:6379/0"),
-        alias="REDIS_URL",
-        description="where Redis or Valkey listens, with its password if it has one",
-    )
-    log_format: Literal["text", "json"] = Field(
-        "text", alias="LOG_FORMAT", description="one log line an event, for people (text) or programs (json)"
-    )
 
     @property
     def secrets(self) -> set[str]:
@@ -48,17 +39,21 @@ class Settings(BaseModel):
         return (values - addresses | passwords | {unquote(password) for password in passwords}) - {""}
 
 
-class NetworkSettings(Settings):
-    """How to reach the network that the bot lives on."""
+class Settings(Group):
+    """Base of every process's settings."""
 
-    mastodon_url: AnyHttpUrl = Field(
-        alias="MASTODON_URL", description="the bot's server, https://example.social"
+    redis_url: SecretStr = Field(
+        SecretStr("redis://localhost:6379/0"),
+        alias="REDIS_URL",
+        description="where Redis or Valkey listens, with its password if it has one",
     )
-    mastodon_token: SecretStr = Field(
-        alias="MASTODON_TOKEN",
-        description="the bot account's access token (Preferences → Development → New application, "
-        "scopes read and write:statuses)",
+    log_format: Literal["text", "json"] = Field(
+        "text", alias="LOG_FORMAT", description="one log line an event, for people (text) or programs (json)"
     )
+
+
+class BotSettings(Settings):
+    """What listener and responder both have to know."""
 
     promise_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
         60,
@@ -84,7 +79,7 @@ class NetworkSettings(Settings):
         )
 
 
-class ListenerSettings(NetworkSettings):
+class ListenerSettings(BotSettings):
     """What only the listener needs."""
 
     poll_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
@@ -155,11 +150,11 @@ class ListenerSettings(NetworkSettings):
         )
 
 
-S = TypeVar("S", bound=Settings)
+G = TypeVar("G", bound=Group)
 
 
-def load(kind: type[S], environment: Mapping[str, str]) -> S:
-    """Read one process's settings.
+def load(kind: type[G], environment: Mapping[str, str]) -> G:
+    """Read some settings.
 
     Raises:
         SettingsError: A variable is missing, malformed, or names a file that cannot be read.
@@ -193,7 +188,7 @@ def read(name: str, environment: Mapping[str, str]) -> str | None:
     return None
 
 
-def _sentence(kind: type[Settings], values: Mapping[str, str], error: Mapping[str, object]) -> str:
+def _sentence(kind: type[Group], values: Mapping[str, str], error: Mapping[str, object]) -> str:
     name = str(error["loc"][0])  # type: ignore[index]
     field = next(field for field in kind.model_fields.values() if field.alias == name)
     if error["type"] == "missing":

@@ -182,7 +182,7 @@ def test_nothing_of_a_photo_reaches_disk_logs_or_redis(
     assert IN_THE_PHOTO.decode() not in reply + json.dumps(log.events)
     keys = list(redis.scan_iter())
     assert keys
-    assert not [key for key in keys if IN_THE_PHOTO in redis.dump(key)]
+    assert not [key for key in keys if IN_THE_PHOTO in (redis.dump(key) or b"")]
     # The sandbox is the network, which keeps what is posted to it, and `path` is ann's own file.
     ours = [directory / "valkey", directory / "tmp"]
     written = [place for folder in ours for place in folder.rglob("*") if place.is_file()]

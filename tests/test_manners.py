@@ -254,7 +254,7 @@ def test_a_thread_is_read_once_however_often_its_mention_is(town: Town) -> None:
     ann = town.person()
     root = ann.post("hi")
     post = town.mention(ann, in_reply_to_id=ann.post("more", in_reply_to_id=root))
-    network = Counting.connect(town.network.url, TOKEN)
+    network = Counting.login(town.network.url, TOKEN)
 
     pages = [network.mentions_after("0").mentions for _ in range(3)]
 

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from bot.command import COMMANDS
-from bot.settings import ListenerSettings, Settings
+from bot.networks.accounts import KINDS
+from bot.settings import Group, ListenerSettings
 from tests.photos import portrait_jpeg
 from worker.settings import WorkerSettings
 
-SETTINGS: list[type[Settings]] = [ListenerSettings, WorkerSettings]
+SETTINGS: list[type[Group]] = [ListenerSettings, WorkerSettings, *KINDS]
 OPERATIONS = {"status", "retry", "forget"}
 ENDLESS = {"listen", "work", "respond", "sandbox"}
 
@@ -38,7 +39,7 @@ def documented(readme: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("kind", SETTINGS)
-def test_every_setting_is_documented_with_its_default(readme: str, kind: type[Settings]) -> None:
+def test_every_setting_is_documented_with_its_default(readme: str, kind: type[Group]) -> None:
     table = documented(readme)
     for field in kind.model_fields.values():
         name = str(field.alias)

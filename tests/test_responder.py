@@ -77,7 +77,7 @@ class Desk:
 
     @staticmethod
     def colleague(network: Network) -> Watched:
-        watched = Watched.connect(network.url, TOKEN)
+        watched = Watched.login(network.url, TOKEN)
         watched.calls, watched.hook = [], lambda _call: None
         return watched
 

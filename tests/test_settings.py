@@ -6,35 +6,35 @@ from pathlib import Path
 import pytest
 
 from bot.etiquette import Rules
-from bot.settings import ListenerSettings, NetworkSettings, Settings, SettingsError, load
+from bot.networks.accounts import MastodonAccount, account_on, accounts
+from bot.settings import BotSettings, ListenerSettings, Settings, SettingsError, load
 
 NETWORK = {"MASTODON_URL": "https://example.social", "MASTODON_TOKEN": "s3cret"}
 
 
 def test_settings_come_from_the_environment() -> None:
-    settings = load(ListenerSettings, NETWORK | {"BOT_POLL_SECONDS": "5"})
-
-    assert settings.poll_seconds == 5
-    assert str(settings.mastodon_url) == "https://example.social/"
+    assert load(ListenerSettings, {"BOT_POLL_SECONDS": "5"}).poll_seconds == 5
+    assert str(load(MastodonAccount, NETWORK).url) == "https://example.social/"
 
 
 def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text("s3cret\n")
 
-    settings = load(NetworkSettings, {"MASTODON_URL": "https://x", "MASTODON_TOKEN_FILE": str(file)})
+    account = load(MastodonAccount, {"MASTODON_URL": "https://x", "MASTODON_TOKEN_FILE": str(file)})
 
-    assert settings.mastodon_token.get_secret_value() == "s3cret"
+    assert account.token.get_secret_value() == "s3cret"
 
 
 def test_a_secret_never_shows_in_a_representation() -> None:
-    assert "s3cret" not in repr(load(NetworkSettings, NETWORK))
+    assert "s3cret" not in repr(load(MastodonAccount, NETWORK))
 
 
 def test_the_secrets_of_a_process_are_its_tokens_and_the_passwords_in_its_addresses() -> None:
-    settings = load(NetworkSettings, NETWORK | {"REDIS_URL": "rediss://user:p%40ss:wo/rd@host:6379/0"})
+    settings = load(BotSettings, {"REDIS_URL": "rediss://user:p%40ss:wo/rd@host:6379/0"})
 
-    assert settings.secrets == {"s3cret", "p%40ss:wo/rd", "p@ss:wo/rd"}
+    assert settings.secrets == {"p%40ss:wo/rd", "p@ss:wo/rd"}
+    assert load(MastodonAccount, NETWORK).secrets == {"s3cret"}
     assert load(Settings, {}).secrets == set()
 
 
@@ -46,7 +46,7 @@ def test_a_missing_token_is_asked_for_by_name_and_place() -> None:
     with pytest.raises(
         SettingsError, match="MASTODON_TOKEN is not set; set it, or MASTODON_TOKEN_FILE"
     ) as error:
-        load(NetworkSettings, {"MASTODON_URL": "https://x"})
+        load(MastodonAccount, {"MASTODON_URL": "https://x"})
 
     assert "Preferences → Development" in str(error.value)
 
@@ -60,7 +60,7 @@ def test_a_secret_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     file = tmp_path / "missing"
 
     with pytest.raises(SettingsError, match=f"_FILE names {file}, which cannot be read as text"):
-        load(NetworkSettings, {"MASTODON_URL": "https://x", "MASTODON_TOKEN_FILE": str(file)})
+        load(MastodonAccount, {"MASTODON_URL": "https://x", "MASTODON_TOKEN_FILE": str(file)})
 
 
 def test_every_rule_is_the_operators(tmp_path: Path) -> None:
@@ -96,3 +96,23 @@ def test_every_rule_is_the_operators(tmp_path: Path) -> None:
 
 def test_without_settings_the_rules_are_the_default_ones() -> None:
     assert load(ListenerSettings, NETWORK).rules == Rules()
+
+
+def test_the_bot_is_where_the_environment_gives_it_an_account() -> None:
+    assert [account.network for account in accounts(NETWORK)] == ["mastodon"]
+    assert account_on("mastodon", NETWORK) == load(MastodonAccount, NETWORK)
+
+
+def test_without_any_account_the_bot_says_what_to_set() -> None:
+    with pytest.raises(SettingsError, match="no account; set MASTODON_URL and MASTODON_TOKEN"):
+        accounts({})
+
+
+def test_an_account_that_is_told_of_in_part_is_an_error_that_names_the_rest() -> None:
+    with pytest.raises(SettingsError, match="MASTODON_TOKEN is not set"):
+        accounts({"MASTODON_URL": "https://example.social"})
+
+
+def test_mentions_of_a_network_that_the_bot_has_left_are_an_error_that_names_it() -> None:
+    with pytest.raises(SettingsError, match="no account on x"):
+        account_on("x", NETWORK)

@@ -1,14 +1,19 @@
 """The networks people mention the bot on: one file a network, behind one protocol (base.py)."""
 
+from __future__ import annotations
+
+from importlib import import_module
+
+from bot.networks.accounts import Account
 from bot.networks.base import Network
-from bot.networks.mastodon import Mastodon
-from bot.settings import NetworkSettings
 
 
-def connect(settings: NetworkSettings) -> Network:
-    """Log in to the network that the settings name.
+def connect(account: Account) -> Network:
+    """Log in to an account.
 
     Raises:
-        NetworkError: It cannot be reached, or does not accept the token.
+        NetworkError: Its network cannot be reached, or does not accept the bot.
     """
-    return Mastodon.connect(str(settings.mastodon_url), settings.mastodon_token.get_secret_value())
+    module, _, function = account.adapter.partition(":")
+    network: Network = getattr(import_module(module), function)(account)
+    return network

@@ -1,15 +1,25 @@
 """What the bot asks of a network.
 
-NetworkError        a call failed: `permanent` says whether trying again can help
+NetworkError        a call failed: `trouble` says how, `permanent` whether trying again can help
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from bot.messages import Mention, Reply
+
+Trouble = Literal[
+    "unreachable",  # no answer, or an error of the server's own
+    "rate_limited",
+    "unauthorized",  # the token is not accepted, or may not do this
+    "out_of_credit",
+    "duplicate",  # the same text was posted before: other words may pass
+    "gone",  # what was asked about is deleted, or out of the bot's sight
+    "refused",  # any other no
+]
 
 
 class NetworkError(Exception):
@@ -17,6 +27,7 @@ class NetworkError(Exception):
 
     Args:
         message: What was asked, what came back, what to do.
+        trouble: What kind of failure it was.
         permanent: The same call will fail again: a bad token, a deleted post.
         unknown: Whether the network did what it was asked, nobody knows: the answer was lost, or an error
             that may have come after the deed.
@@ -27,11 +38,13 @@ class NetworkError(Exception):
         self,
         message: str,
         *,
+        trouble: Trouble = "unreachable",
         permanent: bool = False,
         unknown: bool = False,
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
+        self.trouble = trouble
         self.permanent = permanent
         self.unknown = unknown
         self.retry_after = retry_after
@@ -68,16 +81,22 @@ class Network(Protocol):
         """Deliver mentions as they happen, until the network ends the stream. A stream may lose some.
 
         `alive` is called once the stream is open, and then at every sign of life.
+
+        Raises:
+            NetworkError: It broke; permanent if this network has no stream, or refuses the bot.
         """
 
     def room(self, mention: Mention) -> int:
-        """Characters that a reply to this mention may have."""
+        """How long a reply to this mention may be, as `length` counts."""
+
+    def length(self, text: str) -> int:
+        """How long a text is, as this network counts."""
 
     def find_reply(self, mention: Mention) -> Posted | None:
         """The bot's own reply to this mention, if the network has one."""
 
     def reply(self, mention: Mention, reply: Reply) -> Posted:
-        """Post the reply. Repeated, it posts nothing new on networks that keep idempotency keys."""
+        """Post the reply and its pictures. Repeated, it posts nothing new where idempotency keys are kept."""
 
     def delete(self, reply_id: str) -> None:
         """Delete one of the bot's own posts; one that is gone already is fine."""

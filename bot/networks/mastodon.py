@@ -17,6 +17,7 @@ from websockets.sync.client import connect as connect_websocket
 
 from bot.logs import Log
 from bot.messages import Mention, Reply, Visibility
+from bot.networks.accounts import MastodonAccount
 from bot.networks.base import NetworkError, Page, Posted
 from bot.networks.mastodon_errors import errors, is_refusal, stream_errors
 from bot.networks.mastodon_wire import Above, Event, Notification, Status, above, mention_from, parse, placed
@@ -51,6 +52,15 @@ REPLY_VISIBILITY: dict[Visibility, Visibility] = {
 }
 
 
+def connect(account: MastodonAccount) -> Mastodon:
+    """Log in.
+
+    Raises:
+        NetworkError: The server cannot be reached, or does not accept the token.
+    """
+    return Mastodon.login(str(account.url), account.token.get_secret_value())
+
+
 class Mastodon:
     """The bot's account on one Mastodon server."""
 
@@ -66,7 +76,7 @@ class Mastodon:
         self._above = lru_cache(THREADS_REMEMBERED)(self._look_above)
 
     @classmethod
-    def connect(cls, url: str, token: str) -> Self:
+    def login(cls, url: str, token: str) -> Self:
         """Log in.
 
         Raises:
@@ -128,6 +138,10 @@ class Mastodon:
                 with suppress(TimeoutError):
                     if mention := self._mention_in(socket.recv(timeout=PING_SECONDS)):
                         deliver(mention)
+
+    def length(self, text: str) -> int:
+        """Characters of a text."""
+        return len(text)
 
     def room(self, mention: Mention) -> int:
         """Characters that a reply to this mention may have."""
