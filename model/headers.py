@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 # A marker that ends a stretch of a JPEG's coded data: neither padding nor a restart.
-_MARKER = re.compile(rb"\xff+([\xc0-\xcf\xd8-\xfe])")
+_MARKER = re.compile(rb"\xff([\xc0-\xcf\xd8-\xfe])")
 _START_OF_IMAGE, _END_OF_IMAGE, SCAN = 0xD8, 0xD9, 0xDA
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # the others are tables
 _PROGRESSIVE = {0xC2, 0xCA}
