@@ -38,8 +38,8 @@ MAX_SEGMENTS = 2000
 MAX_PROFILES = 8
 """Colour profiles of one PNG, which should have one. Pillow inflates each, to a megabyte."""
 
-# Pillow's animation decoder has two canvases and a frame, and Pillow copies that into an image of its own.
-_WEBP_BYTES_A_PIXEL = 16
+# Two canvases and a frame of Pillow's animation decoder, the image that Pillow makes of that, and the rest.
+_WEBP_BYTES_A_PIXEL = 17
 
 # The limit is checked here, per call, before anything is decoded; Pillow's own is global.
 Image.MAX_IMAGE_PIXELS = None
