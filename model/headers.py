@@ -3,33 +3,36 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 # A marker that ends a stretch of a JPEG's coded data: neither padding nor a restart.
-_MARKER = re.compile(rb"\xff+([\xc0-\xcf\xd8-\xfe])")
-_START_OF_IMAGE, _END_OF_IMAGE, _START_OF_SCAN = 0xD8, 0xD9, 0xDA
+_MARKER = re.compile(rb"\xff([\xc0-\xcf\xd8-\xfe])")
+_START_OF_IMAGE, _END_OF_IMAGE, SCAN = 0xD8, 0xD9, 0xDA
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # the others are tables
 _PROGRESSIVE = {0xC2, 0xCA}
 
 
-def scans(jpeg: bytes) -> int:
-    """Count the passes over the whole photo that libjpeg makes to decode a JPEG's first image."""
-    at, found, components, progressive = 0, 0, 0, False
+def segments(jpeg: bytes) -> Iterator[int]:
+    """The markers of the segments that libjpeg reads to decode a JPEG; each SCAN is a pass over all of it."""
+    at, components, baseline = 2, 0, True
     while marker := _MARKER.search(jpeg, at):
         at, kind = marker.end(), marker[1][0]
         if kind == _END_OF_IMAGE:
-            break
+            return
+        yield kind
         if kind == _START_OF_IMAGE:
             continue
-        length = int.from_bytes(jpeg[at : at + 2])
         if kind in _FRAMES:
-            components, progressive = _byte(jpeg, at + 7), kind in _PROGRESSIVE
-        elif kind == _START_OF_SCAN:
-            found += 1
-            # All components at once: libjpeg is done after this scan and reads no further.
-            if found == 1 and not progressive and _byte(jpeg, at + 2) >= components:
-                break
-        at += length
-    return found
+            components, baseline = _byte(jpeg, at + 7), kind not in _PROGRESSIVE
+        # All components at once: libjpeg is done after this scan and reads no further.
+        elif kind == SCAN and baseline and _byte(jpeg, at + 2) >= components:
+            return
+        at += int.from_bytes(jpeg[at : at + 2])
+
+
+def profiles(png: bytes) -> int:
+    """Count a PNG's colour profiles; a good one has one at the most."""
+    return png.count(b"iCCP")
 
 
 def webp_size(webp: bytes) -> tuple[int, int] | None:

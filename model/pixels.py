@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from io import BytesIO
+from itertools import islice
 from typing import Literal
 
 import numpy as np
@@ -18,7 +20,7 @@ from PIL.Image import Transpose
 from pillow_heif import register_heif_opener
 
 from model.colour import in_srgb
-from model.headers import scans, webp_size
+from model.headers import SCAN, profiles, segments, webp_size
 from model.samples import samples
 from model.square import squeezed
 
@@ -31,9 +33,13 @@ MAX_MEGABYTES = 450
 """Memory that decoding one photo may take. Something else has to hold the decoders to it: a sandbox."""
 MAX_SCANS = 50
 """Passes over one JPEG; encoders make 1 to 18. At 40 megapixels each takes 25 ms, even an empty one."""
+MAX_SEGMENTS = 2000
+"""Pieces of one JPEG; 10 MB in pieces of 64 kB are 160."""
+MAX_PROFILES = 8
+"""Colour profiles of one PNG, which should have one. Pillow inflates each, to a megabyte."""
 
-# Pillow's animation decoder has two canvases and a frame, and Pillow copies that into an image of its own.
-_WEBP_BYTES_A_PIXEL = 16
+# Two canvases and a frame of Pillow's animation decoder, the image that Pillow makes of that, and the rest.
+_WEBP_BYTES_A_PIXEL = 17
 
 # The limit is checked here, per call, before anything is decoded; Pillow's own is global.
 Image.MAX_IMAGE_PIXELS = None
@@ -138,14 +144,8 @@ def _decode(photo: bytes, side: int, max_megapixels: int) -> Pixels:
 
 
 def _opened(photo: bytes, max_megapixels: int) -> Image.Image:
-    """Read a photo's header, and refuse what would cost too much to decode."""
-    # Of a WebP file Pillow makes the canvas when it opens it, so its size has to be known before.
-    canvas = webp_size(photo)
-    if canvas:
-        _check_size(canvas, max_megapixels)
-        megabytes = canvas[0] * canvas[1] * _WEBP_BYTES_A_PIXEL >> 20
-        if megabytes > MAX_MEGABYTES:
-            raise _too_costly(f"is a WebP that takes {megabytes} MB to decode, limit is {MAX_MEGABYTES} MB")
+    """Read a photo's header, and refuse one that is too large."""
+    _check_cost(photo, max_megapixels)
     try:
         image = Image.open(BytesIO(photo), formats=FORMATS)
     except UnidentifiedImageError:
@@ -153,9 +153,24 @@ def _opened(photo: bytes, max_megapixels: int) -> Image.Image:
             raise PhotoRejected("damaged", "photo's header makes no sense; send it again") from None
         raise PhotoRejected("not_a_photo", f"file is none of {', '.join(FORMATS)}") from None
     _check_size(image.size, max_megapixels)
-    if image.format in ("JPEG", "MPO") and (passes := scans(photo)) > MAX_SCANS:
-        raise _too_costly(f"is a JPEG of {passes} scans, limit is {MAX_SCANS}")
     return image
+
+
+def _check_cost(photo: bytes, max_megapixels: int) -> None:
+    """Refuse what would be costly already to open."""
+    if canvas := webp_size(photo):
+        _check_size(canvas, max_megapixels)
+        megabytes = canvas[0] * canvas[1] * _WEBP_BYTES_A_PIXEL >> 20
+        if megabytes > MAX_MEGABYTES:
+            raise _too_costly(f"is a WebP that takes {megabytes} MB to decode, limit is {MAX_MEGABYTES} MB")
+    if photo.startswith(b"\xff\xd8"):
+        found = Counter(islice(segments(photo), MAX_SEGMENTS + 1))
+        if found.total() > MAX_SEGMENTS:
+            raise _too_costly(f"is a JPEG of more than {MAX_SEGMENTS} segments")
+        if found[SCAN] > MAX_SCANS:
+            raise _too_costly(f"is a JPEG of {found[SCAN]} scans, limit is {MAX_SCANS}")
+    if photo.startswith(b"\x89PNG") and (count := profiles(photo)) > MAX_PROFILES:
+        raise _too_costly(f"is a PNG with {count} colour profiles, limit is {MAX_PROFILES}")
 
 
 def _check_size(size: tuple[int, int], max_megapixels: int) -> None:

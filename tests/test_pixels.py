@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from io import BytesIO
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -18,7 +20,7 @@ def corners(photo: bytes) -> list[tuple[int, ...]]:
     return [tuple(int(value > 127) * 255 for value in pixel) for pixel in found]
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP"])
+@pytest.mark.parametrize("kind", ["JPEG", "MPO", "PNG", "GIF", "WEBP", "AVIF", "HEIF"])
 def test_every_format_becomes_the_square_that_the_judge_expects(kind: str) -> None:
     pixels = squish(encoded(quadrants(), kind), side=32)
 
@@ -50,7 +52,42 @@ def test_a_photo_taken_sideways_is_turned_upright(orientation: int, upright: lis
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
 
-    assert corners(encoded(quadrants(), "JPEG", exif=exif, quality=95)) == upright
+    for kind in ("JPEG", "PNG", "WEBP", "AVIF"):
+        assert corners(encoded(quadrants(), kind, exif=exif.tobytes(), quality=95)) == upright
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_heic_is_turned_once_though_its_metadata_say_it_twice(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    stored = encoded(quadrants(), "JPEG", exif=exif, quality=95)
+    # In a HEIF file the container turns the picture; EXIF, which is there as well, is for information.
+    turned = encoded(Image.open(BytesIO(stored)), "HEIF", exif=exif.tobytes(), quality=95)
+
+    assert b"irot" in turned or b"imir" in turned or orientation == 1
+    assert corners(turned) == corners(stored)
+
+
+def test_of_a_heic_with_several_photos_the_primary_one_counts() -> None:
+    others = [Image.new("RGB", (64, 64), colour) for colour in ("black", "yellow")]
+    burst = encoded(others[0], "HEIF", save_all=True, append_images=[quadrants(), others[1]], primary_index=1)
+
+    assert corners(burst) == [RED, GREEN, BLUE, WHITE]
+
+
+def test_a_heics_preview_is_not_mistaken_for_the_photo() -> None:
+    black, white = (
+        encoded(Image.new("RGB", (512, 512), colour), "HEIF", thumbnails=[128])
+        for colour in ("black", "white")
+    )
+    # Files of the same layout, the preview at the end.
+    at = black.index(b"iloc") + 34
+    preview = int.from_bytes(black[at : at + 4])
+    assert len(black) == len(white)
+    assert int.from_bytes(white[at : at + 4]) == preview
+    assert 500 < preview < len(white)
+
+    assert squish(white[:preview] + black[preview:], side=32).min() > 250
 
 
 def test_a_transparent_photo_lies_on_white() -> None:
@@ -70,6 +107,13 @@ def test_sixteen_bits_a_sample_become_eight() -> None:
     grey = Image.fromarray(np.full((40, 40), 32768, np.uint16))
 
     assert abs(int(squish(encoded(grey, "PNG"), side=16)[0, 0, 0]) - 128) <= 1
+
+
+def test_one_of_65536_greys_may_be_transparent() -> None:
+    grey = Image.fromarray(np.full((40, 40), 1000, np.uint16))
+
+    assert squish(encoded(grey, "PNG", transparency=1000), side=16).min() == 255
+    assert squish(encoded(grey, "PNG", transparency=1001), side=16).max() < 5
 
 
 @pytest.mark.parametrize("mode", ["L", "CMYK", "1"])
@@ -96,6 +140,22 @@ def test_damaged_metadata_is_no_reason_to_refuse_a_photo() -> None:
     [
         (b"", "empty"),
         (b"<html>no photo</html>", "not_a_photo"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not_a_photo"),
+        (b"%PDF-1.7\n", "not_a_photo"),
+        (b"PK\3\4" + bytes(100), "not_a_photo"),
+        (bytes(257) + b"ustar" + bytes(300), "not_a_photo"),
+        (b"8BPS\0\1" + bytes(100), "not_a_photo"),
+        (b"\0\0\0\x18ftypisom" + bytes(100), "not_a_photo"),
+        (encoded(quadrants(), "BMP"), "not_a_photo"),
+        (encoded(quadrants(), "TIFF"), "not_a_photo"),
+        (encoded(quadrants(), "ICO"), "not_a_photo"),
+        (b"\xff\xd8\xff", "damaged"),
+        (b"\x89PNG\r\n\x1a\n", "damaged"),
+        (b"\0\0\0\x18ftypheic", "damaged"),
+        (encoded(portrait(), "GIF")[:-5000], "damaged"),
+        (encoded(portrait(), "WEBP")[:-5000], "damaged"),
+        (encoded(portrait(), "AVIF")[:-5000], "damaged"),
+        (encoded(portrait(64, 64), "HEIF")[:-500], "damaged"),
         (portrait_jpeg()[:5000], "damaged"),
         (portrait_jpeg()[:300], "damaged"),
         (encoded(portrait(), "PNG")[:-5000], "damaged"),
