@@ -80,7 +80,7 @@ def alive(decoders: Decoders) -> bool:
     return decoders.squish(PHOTO, side=SIDE).shape == (SIDE, SIDE, 3)
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "AVIF", "HEIF"])
 def test_a_decoder_gives_the_very_pixels_that_training_sees(decoders: Decoders, kind: str) -> None:
     photo = encoded(portrait(), kind)
 
@@ -121,6 +121,7 @@ def test_many_threads_share_a_few_decoders(decoders: Decoders) -> None:
         "socket.socket()",
         "socket.socketpair()",
         "os.fork()",
+        "os.posix_spawn('/bin/true', ['true'], {})",
         "os.execv('/bin/true', ['true'])",
         "os.kill(os.getpid() - 1, 0)",
         "os.setuid(0)",
@@ -133,10 +134,6 @@ def test_many_threads_share_a_few_decoders(decoders: Decoders) -> None:
 def test_a_decoder_has_no_files_no_network_and_no_other_processes(taken_over: Decoders, words: str) -> None:
     assert "PermissionError: [Errno 1]" in told(taken_over, words)
     assert taken_over.crashed + taken_over.overrun == 0
-
-
-def test_a_decoder_starts_no_thread(taken_over: Decoders) -> None:
-    assert "can't start new thread" in told(taken_over, "threading.Thread(target=print).start()")
 
 
 def test_a_decoder_cannot_give_itself_back_what_it_gave_up(taken_over: Decoders) -> None:
