@@ -172,6 +172,18 @@ def test_what_was_given_up_leaves_nothing_open(internet: Internet) -> None:
         assert eventually(lambda: open_files() <= before)
 
 
+@pytest.mark.parametrize("at", [80, 443])
+def test_a_deadline_that_strikes_while_connecting_leaves_nothing_open(internet: Internet, at: int) -> None:
+    with talker(silence) as port:
+        urls = [internet.host(f"{n}.example", port, at=at) for n in range(64)]
+        before = open_files()
+        for milliseconds in range(1, 40, 3):
+            with guarded(internet, seconds=milliseconds / 1000) as downloader:
+                downloader.photos(urls)
+
+        assert eventually(lambda: open_files() <= before)
+
+
 def test_few_connections_are_kept(internet: Internet) -> None:
     with talker(saying(ok(b"photo"))) as port, guarded(internet) as downloader:
         urls = [internet.host(f"{n}.example", port) for n in range(2 * MAX_KEPT)]
