@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 import pytest
 
 from tests.internet import Internet, fault, guarded
-from tests.web import Talk, endless, heard, mute_after, ok, saying, silence, talker
-from worker.connections import MAX_KEPT
+from tests.waiting import eventually, open_files
+from tests.web import Talk, endless, mute_after, ok, saying, silence, talker
 from worker.dialler import MAX_LOOKUPS
 from worker.download import MAX_CONNECTIONS, MAX_CONNECTIONS_PER_HOST
 
@@ -170,59 +169,6 @@ def test_what_was_given_up_leaves_nothing_open(internet: Internet) -> None:
 
         assert not any(isinstance(outcome, bytes) for outcome in downloader.photos(urls * 3))
         assert eventually(lambda: open_files() <= before)
-
-
-@pytest.mark.parametrize("at", [80, 443])
-def test_a_deadline_that_strikes_while_connecting_leaves_nothing_open(internet: Internet, at: int) -> None:
-    with talker(silence) as port:
-        urls = [internet.host(f"{n}.example", port, at=at) for n in range(64)]
-        before = open_files()
-        for milliseconds in range(1, 40, 3):
-            with guarded(internet, seconds=milliseconds / 1000) as downloader:
-                downloader.photos(urls)
-
-        assert eventually(lambda: open_files() <= before)
-
-
-def test_few_connections_are_kept(internet: Internet) -> None:
-    with talker(saying(ok(b"photo"))) as port, guarded(internet) as downloader:
-        urls = [internet.host(f"{n}.example", port) for n in range(2 * MAX_KEPT)]
-        before = open_files()
-
-        assert set(downloader.photos(urls)) == {b"photo"}
-        # Both ends of each are in this process.
-        assert eventually(lambda: open_files() <= before + 2 * MAX_KEPT)
-
-
-def test_a_connection_serves_the_next_photo_of_its_host(internet: Internet) -> None:
-    with talker(saying(ok(b"photo"))) as port, guarded(internet) as downloader:
-        url = internet.host("good.example", port)
-
-        assert [downloader.fetch(url).body for _ in range(3)] == [b"photo"] * 3
-    assert len(internet.dialled) == 1
-
-
-def test_a_connection_that_its_server_closed_is_not_used(internet: Internet) -> None:
-    with talker(lambda connection: connection.sendall(ok(heard(connection)[:3]))) as port:
-        url = internet.host("good.example", port)
-        with guarded(internet) as downloader:
-            for _ in range(3):
-                assert downloader.fetch(url).body == b"GET"
-                time.sleep(0.02)
-    assert len(internet.dialled) == 3
-
-
-def open_files() -> int:
-    return len(list(Path("/dev/fd").iterdir()))
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 5) -> bool:
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 @contextmanager

@@ -12,17 +12,19 @@ from contextlib import asynccontextmanager
 import httpcore
 import httpx
 
-from worker.dialler import Dialler
-
 MAX_KEPT = 32
 KEPT_SECONDS = 4  # less than the 5 after which many servers hang up themselves
 
 
 class Connections:
-    """Opens connections through a dialler. For one event loop. Knows neither cookies nor proxies."""
+    """Opens connections, for one event loop. Knows neither cookies nor proxies.
 
-    def __init__(self, dialler: Dialler) -> None:
-        self._dialler = dialler
+    Args:
+        network: Who dials.
+    """
+
+    def __init__(self, network: httpcore.AsyncNetworkBackend) -> None:
+        self._network = network
         self._ssl_context = httpx.create_ssl_context()
         self._kept: list[httpcore.AsyncHTTPConnection] = []  # the oldest first
 
@@ -34,7 +36,7 @@ class Connections:
             origin,
             ssl_context=self._ssl_context,
             keepalive_expiry=KEPT_SECONDS,
-            network_backend=self._dialler,
+            network_backend=self._network,
         )
         try:
             yield connection
