@@ -1,0 +1,171 @@
+"""What safety costs: the guarded download of a photo next to a plain one.
+
+A 2-megapixel JPEG, from a web server in a process of its own on this machine, fetched in turns by the
+worker's downloader and by a plain httpx.AsyncClient in a thread like its own, warm.
+
+    python -m benchmarks.guard [--repeats N] [--json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
+from multiprocessing.connection import Connection
+
+import httpx
+
+from tests.photos import encoded, portrait
+from tests.web import ok, saying, talker
+from worker.download import Downloader, DownloadFailed, Limits
+
+WIDTH, HEIGHT = 1632, 1224  # 2 megapixels
+QUALITY = 96  # about 0.5 MB
+WARM_UP = 20
+AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Medians of one photo, in milliseconds; CPU is that of all threads of this process."""
+
+    cpu: float
+    wall: float
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Two ways to do the same."""
+
+    name: str
+    plain: Cost
+    guarded: Cost
+
+    @property
+    def ratio(self) -> float:
+        """CPU with the guard over CPU without."""
+        return self.guarded.cpu / self.plain.cpu
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--repeats", type=int, default=300, metavar="N")
+    parser.add_argument("--json", action="store_true", help="one JSON object a contest")
+    options = parser.parse_args()
+    photo = encoded(portrait(WIDTH, HEIGHT), quality=QUALITY)
+    with served(photo) as url:
+        contests = downloads(url, photo, options.repeats)
+    if options.json:
+        print(json.dumps([asdict(found) | {"ratio": found.ratio} for found in contests]))
+    else:
+        print(
+            f"a photo of {WIDTH}x{HEIGHT}, {len(photo)} bytes; medians of {options.repeats}, milliseconds\n"
+        )
+        print(f"  {'':24} {'plain CPU':>10} {'guarded':>8} {'ratio':>6}   {'plain wall':>10} {'guarded':>8}")
+        for found in contests:
+            show(found)
+
+
+def downloads(url: str, photo: bytes, repeats: int) -> list[Contest]:
+    """The downloader and httpx.AsyncClient: one photo after the other, and some at once."""
+    downloader = Downloader(Limits(megabytes=10, seconds=10, private_addresses=True))
+    with looping() as loop:
+        client = httpx.AsyncClient()
+
+        async def get(count: int) -> list[bytes]:
+            answers = await asyncio.gather(*(client.get(url) for _ in range(count)))
+            return [answer.content for answer in answers]
+
+        def plain(count: int) -> list[bytes]:
+            return asyncio.run_coroutine_threadsafe(get(count), loop).result()
+
+        def guarded(count: int) -> list[bytes | DownloadFailed]:
+            return downloader.photos([url] * count)
+
+        assert plain(1) == guarded(1) == [photo]
+        contests = [
+            contest(
+                name, partial(plain, count), partial(guarded, count), repeats=repeats // count, count=count
+            )
+            for name, count in (("download", 1), (f"download, {AT_ONCE} at once", AT_ONCE))
+        ]
+        asyncio.run_coroutine_threadsafe(client.aclose(), loop).result()
+    downloader.close()
+    return contests
+
+
+@contextmanager
+def looping() -> Iterator[asyncio.AbstractEventLoop]:
+    """An event loop in a thread, as the downloader has one."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        yield loop
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+def contest(
+    name: str, plain: Callable[[], object], guarded: Callable[[], object], *, repeats: int, count: int = 1
+) -> Contest:
+    """Measure two ways to do `count` photos, in turns, so that the machine's moods hit both."""
+    costs: tuple[list[Cost], list[Cost]] = ([], [])
+    for turn in range(WARM_UP + repeats):
+        for way, found in zip((plain, guarded), costs, strict=True):
+            cpu, wall = time.process_time(), time.perf_counter()
+            way()
+            cost = Cost(time.process_time() - cpu, time.perf_counter() - wall)
+            if turn >= WARM_UP:
+                found.append(cost)
+    return Contest(name, *(_median(found, count) for found in costs))
+
+
+def show(found: Contest) -> None:
+    print(
+        f"  {found.name:24} {found.plain.cpu:10.2f} {found.guarded.cpu:8.2f} {found.ratio:6.2f}"
+        f"   {found.plain.wall:10.2f} {found.guarded.wall:8.2f}"
+    )
+
+
+@contextmanager
+def served(photo: bytes) -> Iterator[str]:
+    """A web server with one photo, in a process of its own: its CPU is not ours."""
+    here, there = multiprocessing.Pipe()
+    context = multiprocessing.get_context("spawn")
+    server = context.Process(target=_serve, args=(photo, there), daemon=True)
+    server.start()
+    try:
+        yield f"http://127.0.0.1:{here.recv()}/"
+    finally:
+        here.send("enough")
+        server.join()
+
+
+def _serve(photo: bytes, other: Connection) -> None:
+    with talker(saying(ok(photo))) as port:
+        other.send(port)
+        other.recv()
+
+
+def _median(costs: list[Cost], count: int) -> Cost:
+    def median(values: list[float]) -> float:
+        return statistics.median(values) * 1000 / count
+
+    return Cost(median([cost.cpu for cost in costs]), median([cost.wall for cost in costs]))
+
+
+if __name__ == "__main__":
+    main()
