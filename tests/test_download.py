@@ -129,11 +129,13 @@ def test_photos_are_fetched_at_once_and_come_in_order(downloader: Downloader, si
     assert time.monotonic() - started < 0.9  # two drips one after the other would take a second
 
 
-def test_many_threads_may_fetch_at_once(downloader: Downloader, site: str) -> None:
+def test_many_threads_may_fetch_at_once(site: str) -> None:
+    downloader = Downloader(Limits(megabytes=2, seconds=20, private_addresses=True))
     paths = ["/photo.jpg", "/page", "/moved", "/missing"] * 10
     with ThreadPoolExecutor(len(paths)) as threads:
         outcomes = list(threads.map(lambda path: fetch(downloader, f"{site}{path}"), paths))
 
+    downloader.close()
     assert [outcome == PHOTO for outcome in outcomes] == [path != "/missing" for path in paths]
 
 

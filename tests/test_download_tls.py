@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -85,3 +87,22 @@ def test_a_certificate_for_an_address_is_good_for_that_address(
 def test_plain_words_on_the_secure_port_are_unreachable(internet: Internet, downloader: Downloader) -> None:
     with talker(lambda it: it.sendall(ok(b"photo"))) as port:
         assert fault(downloader, internet.host("photos.example", port, at=443)) == "unreachable"
+
+
+def test_a_record_for_each_byte_is_not_waited_for(
+    internet: Internet, downloader: Downloader, authority: trustme.CA
+) -> None:
+    """Each costs as much as a whole read."""
+    sent = 0
+
+    def talk(connection: socket.socket) -> None:
+        nonlocal sent
+        heard(connection)
+        while connection.send(b"H"):
+            sent += 1
+            time.sleep(1e-5)
+
+    with talker(talk, certified(authority, "drip.example")) as port:
+        assert fault(downloader, internet.host("drip.example", port, at=443)) == "unreachable"
+
+    assert sent < 10_000

@@ -25,7 +25,10 @@ def web(pages: dict[str, Handler]) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Requests) as server:
+    class Server(ThreadingHTTPServer):
+        request_queue_size = 128  # the default, 5, makes a crowd wait for a second
+
+    with Server(("127.0.0.1", 0), Requests) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         try:
             yield f"http://127.0.0.1:{server.server_port}"

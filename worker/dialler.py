@@ -29,8 +29,8 @@ MAX_DIALS = 4
 DIAL_SECONDS = 3.0
 # A lookup cannot be ended: one that hangs goes on, up to half a minute, after its photo was given up.
 MAX_LOOKUPS = 256
-MAX_HEADER_BYTES = 32 << 10
-LEAST_COST = 32
+MAX_HEADER_BYTES = 32 << 10  # of one response, with all that comes before it
+LEAST_COST = 32  # of a read: single bytes, each in a TLS record of its own, are dear too
 
 Resolve = Callable[[str, int], Sequence[str]]
 """Host, port → its addresses, in the order in which to try them. May block; raises OSError."""
