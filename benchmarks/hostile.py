@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.urls:
         _judge_links(found, options.urls, options.seconds)
     print(json.dumps(found) if options.json else _text(found))
-    return int(_is_harmed(found))
+    return int(is_harmed(found))
 
 
 def _judge_images(found: dict[str, Any], directory: Path) -> None:
@@ -54,13 +55,16 @@ def _judge_images(found: dict[str, Any], directory: Path) -> None:
 
 
 def _judge_links(found: dict[str, Any], file: Path, seconds: float) -> None:
-    links = hostile_links.judge_links(hostile_links.read(file), seconds=seconds)
-    found |= {"links": sum(links.outcomes.values()), "connects_inside": links.connects_inside}
-    found["slowest_link_s"] = links.slowest_s
-    found["outcomes"] |= {f"link {name}": count for name, count in links.outcomes.items()}
+    # Thousands of refusals are what is expected here.
+    logging.getLogger("worker").setLevel(logging.ERROR)
+    links = hostile_links.judge_links(hostile_links.read_links(file), seconds=seconds)
+    found |= {"links": links.links, "connects_inside": len(links.connects_inside)}
+    found["slowest_link_s"] = round(links.slowest, 3)
+    found["outcomes"] |= {f"link {name}": count for name, count in links.counts.items()}
 
 
-def _is_harmed(found: dict[str, Any]) -> bool:
+def is_harmed(found: dict[str, Any]) -> bool:
+    """Whether what was found is more than may be."""
     return bool(
         found["connects_inside"]
         or found["worker_deaths"]

@@ -5,7 +5,10 @@ import pytest
 from worker.addresses import is_public
 
 
-@pytest.mark.parametrize("address", ["93.184.216.34", "8.8.8.8", "2606:2800:220:1:248:1893:25c8:1946"])
+@pytest.mark.parametrize(
+    "address",
+    ["93.184.216.34", "8.8.8.8", "2606:2800:220:1:248:1893:25c8:1946", "2a00:1450::200e", "2001:470::5efe"],
+)
 def test_the_public_internet_may_be_opened(address: str) -> None:
     assert is_public(address)
 
@@ -35,6 +38,12 @@ def test_the_public_internet_may_be_opened(address: str) -> None:
         "2002:7f00:1::",
         "2001:db8::1",
         "2001::1",
+        "2001:470::5efe:a00:1",
+        "2a00:1450::200:5efe:7f00:1",
+        "3ffe::1",
+        "3fff::1",
+        "4000::1",
+        "1fff:ffff::1",
     ],
 )
 def test_nothing_of_the_operators_own_may_be_opened(address: str) -> None:

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.photos import portrait_jpeg
 from tests.web import drip, file, status, web
-from worker.download import Downloader, DownloadFailed, Limits
+from worker.download import Download, Downloader, DownloadFailed, Limits
 
 PHOTO = portrait_jpeg()
 PAGE = b'<html><head><meta property="og:image" content="/photo.jpg"></head></html>'
@@ -126,6 +127,24 @@ def test_photos_are_fetched_at_once_and_come_in_order(downloader: Downloader, si
 
     assert [isinstance(outcome, bytes) for outcome in outcomes] == [False, True, False, False]
     assert time.monotonic() - started < 0.9  # two drips one after the other would take a second
+
+
+def test_many_threads_may_fetch_at_once(site: str) -> None:
+    downloader = Downloader(Limits(megabytes=2, seconds=20, private_addresses=True))
+    paths = ["/photo.jpg", "/page", "/moved", "/missing"] * 10
+    with ThreadPoolExecutor(len(paths)) as threads:
+        outcomes = list(threads.map(lambda path: fetch(downloader, f"{site}{path}"), paths))
+
+    downloader.close()
+    assert [outcome == PHOTO for outcome in outcomes] == [path != "/missing" for path in paths]
+
+
+def test_a_download_says_where_it_came_from_and_what_it_is_said_to_be(
+    downloader: Downloader, site: str
+) -> None:
+    assert downloader.fetch(f"{site}/page") == Download(PHOTO, f"{site}/photo.jpg", "image/jpeg")
+    with pytest.raises(DownloadFailed, match="not_found"):
+        downloader.fetch(f"{site}/missing")
 
 
 @pytest.mark.parametrize(

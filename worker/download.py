@@ -1,65 +1,43 @@
 """A link → a photo's bytes, from the public internet only, within a number of bytes and seconds.
 
+    Downloader          .fetch(url) → Download; .photos(urls), many at once
     DownloadFailed      the one error: why there are no bytes
 
-The name is resolved once, every address of it is checked, and a checked address is what is dialled: a name
-server that answers differently the second time gains nothing.
+link.py says what a link may look like, dialler.py where it may lead, turns.py who may go when, response.py
+what is taken.
 """
 
 from __future__ import annotations
 
 import asyncio
-import socket
-import ssl
 import threading
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from importlib.metadata import version
+from typing import Any, TypeVar
 
 import httpcore
 import httpx
 
 from bot.logs import Log
-from worker.addresses import is_public
+from worker.connections import Connections
+from worker.dialler import Dialler, Resolve, lookup
+from worker.failure import DownloadFailed
+from worker.link import parse
 from worker.page import picture_of
+from worker.response import Download, location, read
+from worker.turns import Turns
+
+__all__ = ["Download", "DownloadFailed", "Downloader", "Limits"]
 
 LOG = Log(__name__)
 
-Fault = Literal[
-    "bad_link",
-    "not_found",
-    "server_error",
-    "unreachable",
-    "forbidden_address",
-    "too_slow",
-    "too_many_bytes",
-    "no_picture",
-]
-
-USER_AGENT = "deepselfie/0.1 (a bot that judges photos it is mentioned with)"
-MEGABYTE = 1 << 20
 MAX_REDIRECTS = 3
-MAX_URL_LENGTH = 2048
-MAX_PAGE_BYTES = MEGABYTE
 MAX_CONNECTIONS = 64
-PAGE_TYPES = {"text/html", "application/xhtml+xml"}
-REDIRECTS = {301, 302, 303, 307, 308}
+MAX_CONNECTIONS_PER_HOST = 16
+MAX_LOGGED = 200
 
-
-class DownloadFailed(Exception):
-    """There is nothing to look at behind a link.
-
-    Args:
-        fault: The reason.
-        value: What was measured, where that is the reason: the HTTP status.
-        limit: What was exceeded: megabytes or seconds.
-    """
-
-    def __init__(self, fault: Fault, *, value: float | None = None, limit: float | None = None) -> None:
-        super().__init__(fault, value, limit)
-        self.fault: Fault = fault
-        self.value = value
-        self.limit = limit
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -72,152 +50,140 @@ class Limits:
     """Open addresses of the operator's own network too, on any port."""
 
 
-@dataclass(frozen=True)
-class _Answer:
-    url: str
-    is_page: bool
-    body: bytes
-
-
 class Downloader:
-    """Fetches photos, many at a time, on an event loop in a thread of its own."""
+    """Fetches photos, many at a time, on an event loop in a thread of its own. Any thread may call it.
 
-    def __init__(self, limits: Limits) -> None:
+    Args:
+        limits: What one download may cost.
+        contact: Where the owners of web servers reach the bot's operator: a URL or an e-mail address.
+        resolve: Who knows the addresses of a name.
+        network: Who opens a connection to an address that was found to be allowed.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        *,
+        contact: str | None = None,
+        resolve: Resolve = lookup,
+        network: httpcore.AsyncNetworkBackend | None = None,
+    ) -> None:
         self._limits = limits
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=ssl.create_default_context(),
-            max_connections=MAX_CONNECTIONS,
-            network_backend=_GuardedBackend(private_addresses=limits.private_addresses),
+        self._user_agent = _user_agent(contact)
+        dialler = Dialler(
+            resolve, network or httpcore.AnyIOBackend(), private_addresses=limits.private_addresses
         )
+        self._connections = Connections(dialler)
+        self._turns = Turns(MAX_CONNECTIONS, MAX_CONNECTIONS_PER_HOST)
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, name="download", daemon=True).start()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="download", daemon=True)
+        self._thread.start()
+
+    def fetch(self, url: str) -> Download:
+        """Fetch one photo; a link to a web page gives the picture that the page names for itself.
+
+        Raises:
+            DownloadFailed: There is none.
+        """
+        return self._run(self._photo(url))
 
     def photos(self, urls: Sequence[str]) -> list[bytes | DownloadFailed]:
-        """Fetch photos at once; a link to a web page gives the picture that the page names for itself.
+        """Fetch photos at once.
 
         Returns:
             In the order of the links, the bytes, or why there are none.
         """
-        return asyncio.run_coroutine_threadsafe(self._gather(urls), self._loop).result()
+        return self._run(self._photos(urls))
 
-    async def _gather(self, urls: Sequence[str]) -> list[bytes | DownloadFailed]:
-        return await asyncio.gather(*(_outcome(self._photo(url)) for url in urls))
+    def close(self) -> None:
+        """Hang up, and end the thread. Nobody may be fetching any more."""
+        self._run(self._connections.close())
+        self._run(self._loop.shutdown_default_executor())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
 
-    async def _photo(self, url: str) -> bytes:
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        finally:
+            future.cancel()  # only if whoever waits was interrupted
+
+    async def _photos(self, urls: Sequence[str]) -> list[bytes | DownloadFailed]:
+        return await asyncio.gather(*(_body_or_reason(self._photo(url)) for url in urls))
+
+    async def _photo(self, url: str) -> Download:
         try:
             # httpx's and httpcore's own timeouts never fire on a server that sends a byte a second.
-            async with asyncio.timeout(self._limits.seconds):
-                answer = await self._get(url)
-                if not answer.is_page:
-                    return answer.body
-                picture = picture_of(answer.body, answer.url)
-                if picture is None:
-                    raise DownloadFailed("no_picture")
-                answer = await self._get(picture)
-                if answer.is_page:
-                    raise DownloadFailed("no_picture")
-                return answer.body
+            async with asyncio.timeout(self._limits.seconds) as deadline:
+                found = await self._get(url, deadline)
+                return await self._shown(found, deadline) if found.is_page else found
         except TimeoutError:
             raise DownloadFailed("too_slow", limit=self._limits.seconds) from None
+        except DownloadFailed:
+            raise
+        except Exception:
+            LOG.exception("download failed", url=url[:MAX_LOGGED])
+            raise DownloadFailed("unreachable") from None
 
-    async def _get(self, link: str) -> _Answer:
-        url = _parse(link, private_addresses=self._limits.private_addresses)
+    async def _shown(self, page: Download, deadline: asyncio.Timeout) -> Download:
+        """The picture that a page names for itself."""
+        # In a thread: a megabyte of hostile HTML takes longer than others should wait for.
+        link = await asyncio.to_thread(picture_of, page.body, page.url, page.kind)
+        if link is None:
+            raise DownloadFailed("no_picture")
+        found = await self._get(link, deadline)
+        if found.is_page:
+            raise DownloadFailed("no_picture")
+        return found
+
+    async def _get(self, link: str, deadline: asyncio.Timeout) -> Download:
+        url = parse(link)
         for _ in range(MAX_REDIRECTS + 1):
-            try:
-                async with self._pool.stream("GET", str(url), headers=_headers(url)) as response:
-                    if response.status not in REDIRECTS:
-                        return await self._read(str(url), response)
-                    link = _header(response, b"location")
-            except DownloadFailed:
-                raise
-            # Besides httpcore's own errors, a server's nonsense raises ValueError, h11's and ssl's.
-            except Exception as error:
-                LOG.info("download failed", host=url.host, error=f"{type(error).__name__}: {error}")
-                raise DownloadFailed("unreachable") from None
-            url = _parse(link, private_addresses=self._limits.private_addresses, base=url)
+            async with self._turns.turn(url.raw_host.rstrip(b"."), deadline):
+                found = await self._ask(url)
+            if isinstance(found, Download):
+                return found
+            url = parse(found, base=url)
         raise DownloadFailed("unreachable")
 
-    async def _read(self, url: str, response: httpcore.Response) -> _Answer:
-        if response.status != 200:
-            fault: Fault = "server_error" if response.status >= 500 else "not_found"
-            raise DownloadFailed(fault, value=response.status)
-        if _header(response, b"content-encoding").lower() not in {"", "identity"}:
-            raise DownloadFailed("unreachable")
-        is_page = _header(response, b"content-type").partition(";")[0].strip().lower() in PAGE_TYPES
-        most = MAX_PAGE_BYTES if is_page else int(self._limits.megabytes * MEGABYTE)
-        body = bytearray()
-        async for part in response.aiter_stream():
-            body += part
-            if len(body) > most:
-                if is_page:
-                    break
-                raise DownloadFailed("too_many_bytes", limit=self._limits.megabytes)
-        return _Answer(url, is_page, bytes(body))
+    async def _ask(self, url: httpx.URL) -> Download | str:
+        """What is at a URL, or where it moved to."""
+        # Put together from what was checked: another parser might find another host in the same text.
+        target = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
+        headers: list[tuple[bytes | str, bytes | str]] = [
+            ("Host", url.netloc),
+            ("User-Agent", self._user_agent),
+            ("Accept", "image/*, text/html;q=0.5"),
+            ("Accept-Encoding", "identity"),
+        ]
+        try:
+            async with (
+                self._connections.to(target.origin) as connection,
+                connection.stream("GET", target, headers=headers) as response,
+            ):
+                if (link := location(response)) is not None:
+                    return link
+                return await read(response, str(url), megabytes=self._limits.megabytes)
+        except DownloadFailed:
+            raise
+        # Besides httpcore's own errors, a server's nonsense raises ValueError, h11's and ssl's.
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"[:MAX_LOGGED]
+            LOG.info("download failed", host=url.raw_host.decode(), error=reason)
+            raise DownloadFailed("unreachable") from None
 
 
-class _GuardedBackend(httpcore.AsyncNetworkBackend):
-    """Dials only addresses that it has checked."""
-
-    def __init__(self, *, private_addresses: bool) -> None:
-        self._private_addresses = private_addresses
-        self._dial = httpcore.AnyIOBackend()
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-        if not self._private_addresses and not all(is_public(address) for address in addresses):
-            LOG.warning("refused to open a private address", host=host)
-            raise DownloadFailed("forbidden_address")
-        for address in addresses[:-1]:
-            try:
-                return await self._dial.connect_tcp(address, port, timeout, local_address, socket_options)
-            except httpcore.ConnectError:
-                continue
-        return await self._dial.connect_tcp(addresses[-1], port, timeout, local_address, socket_options)
-
-
-def _parse(link: str, *, private_addresses: bool, base: httpx.URL | None = None) -> httpx.URL:
-    """A link as people write it (spaces, umlauts) as a URL that may be opened."""
-    if len(link) > MAX_URL_LENGTH or "\\" in link:
-        raise DownloadFailed("bad_link")
-    try:
-        url = base.join(link) if base else httpx.URL(link.strip())
-    except (httpx.InvalidURL, ValueError):
-        raise DownloadFailed("bad_link") from None
-    if url.scheme not in {"http", "https"} or not url.host or url.userinfo:
-        raise DownloadFailed("bad_link")
-    if url.port not in {None, 80, 443} and not private_addresses:
-        raise DownloadFailed("forbidden_address")
-    return url
-
-
-def _headers(url: httpx.URL) -> list[tuple[bytes | str, bytes | str]]:
-    return [
-        ("Host", url.netloc),
-        ("User-Agent", USER_AGENT),
-        ("Accept", "image/*, text/html;q=0.5"),
-        ("Accept-Encoding", "identity"),
-    ]
-
-
-def _header(response: httpcore.Response, name: bytes) -> str:
-    values = (value.decode("latin-1").strip() for key, value in response.headers if key.lower() == name)
-    return next(values, "")
-
-
-async def _outcome(download: Coroutine[Any, Any, bytes]) -> bytes | DownloadFailed:
+async def _body_or_reason(download: Coroutine[Any, Any, Download]) -> bytes | DownloadFailed:
     """One photo's trouble is not the others'."""
     try:
-        return await download
+        return (await download).body
     except DownloadFailed as failed:
         return failed
-    except Exception:
-        LOG.exception("download failed")
-        return DownloadFailed("unreachable")
+
+
+def _user_agent(contact: str | None) -> str:
+    return (
+        f"deepselfie/{version('deepselfie')} (judges photos that mention it{f'; {contact}' * bool(contact)})"
+    )

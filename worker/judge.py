@@ -134,7 +134,8 @@ def _examiner(settings: WorkerSettings) -> Examiner:
             "WORKER_PRIVATE_ADDRESSES=allow: anyone can make this worker open addresses of your own network"
         )
     downloader = Downloader(
-        Limits(settings.max_megabytes, settings.download_seconds, private_addresses=allowed)
+        Limits(settings.max_megabytes, settings.download_seconds, private_addresses=allowed),
+        contact=settings.contact,
     )
     judge = Judge(settings.model or DEFAULT_FILE)
     LOG.info("judge loaded", name=judge.card.name, version=judge.card.version)

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from bot.settings import Settings
+
+
+def _contact(value: str) -> str:
+    # It goes into a header's comment, and a server's owner copies it from a log.
+    if len(value) > 200 or not re.fullmatch(r"[!-~]+", value) or set(value) & set("()\\"):
+        raise ValueError("needs to be one URL or e-mail address in up to 200 plain ASCII characters")
+    return value
 
 
 class WorkerSettings(Settings):
@@ -45,6 +53,11 @@ class WorkerSettings(Settings):
         32,
         alias="WORKER_MENTIONS_AT_ONCE",
         description="mentions that one worker has in hand; most of them wait for their download",
+    )
+    contact: Annotated[str, AfterValidator(_contact)] | None = Field(
+        None,
+        alias="WORKER_CONTACT",
+        description="a URL or an e-mail address, told to the web servers that photos are fetched from",
     )
     private_addresses: Literal["refuse", "allow"] = Field(
         "refuse",

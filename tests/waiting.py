@@ -1,0 +1,21 @@
+"""What tests wait for, and count."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 5) -> bool:
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def open_files() -> int:
+    """Of this process: sockets too."""
+    return len(list(Path("/dev/fd").iterdir()))
