@@ -34,7 +34,16 @@ def test_links_into_the_operators_network_and_bombs_do_no_harm(tmp_path: Path, r
     (images / "scans.jpg").write_bytes(bombs.BOMBS["scans"]())
     (images / "words.txt").write_bytes(b"words")
 
-    command = [sys.executable, "-m", "benchmarks.hostile", "--urls", links, "--images", images, "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.hostile",
+        "--urls",
+        str(links),
+        "--images",
+        str(images),
+        "--json",
+    ]
     done = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=True)
 
     found = json.loads(done.stdout)
