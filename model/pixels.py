@@ -29,7 +29,7 @@ Pixels = NDArray[np.uint8]
 # AVIF before HEIF: files of both kinds may begin alike, and Pillow's plugin passes on what is not AVIF.
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "HEIF")
 MAX_MEGAPIXELS = 40
-MAX_MEGABYTES = 450
+MAX_MEGABYTES = 440
 """Memory that decoding one photo may take. Something else has to hold the decoders to it: a sandbox."""
 MAX_SCANS = 50
 """Passes over one JPEG; encoders make 1 to 18. At 40 megapixels each takes 25 ms, even an empty one."""

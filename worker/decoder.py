@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 from io import FileIO
 
-from model.pixels import PhotoRejected, Pixels, rehearse, squish
+from model.pixels import MAX_MEGABYTES, PhotoRejected, Pixels, rehearse, squish
 from worker.confinement import MEGABYTE, allow_processor_time, confine
 
 READY = b"!"
@@ -23,9 +23,6 @@ REQUEST = struct.Struct("!IIId")
 """Bytes of the photo, side of the square, megapixels and processor seconds that are allowed."""
 ANSWER = struct.Struct("!?I")
 """Whether there are pixels, and bytes of the body."""
-
-# With what the interpreter and the codecs have already: less than half a gigabyte.
-MEGABYTES = 400
 
 SOCKET = 0
 
@@ -41,7 +38,8 @@ def serve(squish: Squish) -> None:
     rehearse()
     _close_standard_output()
     try:
-        confine(megabytes=MEGABYTES)
+        # With what interpreter and codecs have already: less than half a gigabyte.
+        confine(megabytes=MAX_MEGABYTES)
     except OSError as error:
         _write(socket, str(error).encode())
         return
