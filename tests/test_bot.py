@@ -13,8 +13,8 @@ import pytest
 
 from bot import wording
 from bot.demo import Bot, started
-from bot.processes import Event
 from bot.sandbox.person import Person, Reply
+from tests.events import Log
 from tests.photos import encoded, huge_png, moving_gif, portrait, portrait_jpeg
 from tests.web import file, status, web
 
@@ -23,19 +23,6 @@ pytestmark = pytest.mark.e2e
 SECONDS = 30
 
 Ask = Callable[..., Reply]
-
-
-class Log:
-    """What the bot's processes have logged."""
-
-    def __init__(self) -> None:
-        self.events: list[tuple[str, Event]] = []
-
-    def __call__(self, process: str, event: Event) -> None:
-        self.events.append((process, event))
-
-    def named(self, name: str) -> list[Event]:
-        return [event for _, event in self.events if event["event"] == name]
 
 
 @pytest.fixture(scope="module")

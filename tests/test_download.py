@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.photos import portrait_jpeg
-from tests.web import drip, file, status, web
+from tests.web import drips, file, status, web
 from worker.download import Download, Downloader, DownloadFailed, Limits
 
 PHOTO = portrait_jpeg()
@@ -26,7 +26,7 @@ PAGES = {
     "/big": file(b"x" * 3_000_000),
     "/lying": file(b"x" * 3_000_000, Content_Length="3000000000"),
     "/zipped": file(PHOTO, Content_Encoding="gzip"),
-    "/drip": drip,
+    "/drip": drips(200, 0.02),
     "/%C3%A4%20b.jpg": file(PHOTO),
     "/page-with-umlaut": file('<meta property="og:image" content="/ä b.jpg">'.encode(), "text/html"),
 }

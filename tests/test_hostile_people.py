@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from http.server import BaseHTTPRequestHandler
 from io import BytesIO
 from pathlib import Path
 from urllib.parse import quote
@@ -19,11 +18,12 @@ from redis import Redis
 
 from bot import wording
 from bot.demo import Bot, started
-from bot.processes import Event, Processes
+from bot.processes import Processes
 from bot.sandbox.person import Person
 from bot.valkey import start_valkey
+from tests.events import Log
 from tests.photos import portrait, portrait_jpeg
-from tests.web import web
+from tests.web import drips, web
 
 pytestmark = pytest.mark.e2e
 
@@ -33,37 +33,11 @@ PASSWORD = "canary-of-redis"
 IN_THE_PHOTO = b"canary-in-the-photo"
 
 
-def drip(request: BaseHTTPRequestHandler) -> None:
-    """A byte a second, for longer than anybody waits."""
-    request.send_response(200)
-    request.send_header("Content-Type", "image/jpeg")
-    request.end_headers()
-    for _ in range(60):
-        try:
-            request.wfile.write(b"x")
-        except OSError:
-            return
-        time.sleep(1)
-
-
 def costly_png() -> bytes:
     """36 megapixels in some kilobytes: more than a decoder of this bot has time for."""
     drawn = BytesIO()
     Image.new("RGB", (6000, 6000), "red").save(drawn, "PNG")
     return drawn.getvalue()
-
-
-class Log:
-    """Everything that the bot's processes have said."""
-
-    def __init__(self) -> None:
-        self.events: list[tuple[str, Event]] = []
-
-    def __call__(self, process: str, event: Event) -> None:
-        self.events.append((process, event))
-
-    def named(self, name: str) -> list[Event]:
-        return [event for _, event in self.events if event["event"] == name]
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +126,7 @@ def test_fifty_servers_that_drip_do_not_delay_somebody_elses_photo(
 ) -> None:
     eve = Person(bot.url, "eve")
     with ExitStack() as stack:
-        links = [f"{stack.enter_context(web({'/drip.jpg': drip}))}/drip.jpg" for _ in range(DRIPS)]
+        links = [f"{stack.enter_context(web({'/drip.jpg': drips(60, 1)}))}/drip.jpg" for _ in range(DRIPS)]
         drips = [eve.post(f"@deepselfie look {link}") for link in links]
 
         begin = time.monotonic()

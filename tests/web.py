@@ -58,17 +58,19 @@ def status(code: int, **headers: str) -> Handler:
     return answer
 
 
-def drip(request: BaseHTTPRequestHandler) -> None:
-    """A byte every 20 ms: no timeout between two bytes ever fires."""
-    request.send_response(200)
-    request.send_header("Content-Type", "image/jpeg")
-    request.end_headers()
-    for _ in range(200):
-        try:
-            request.wfile.write(b"x")
-        except OSError:
-            return
-        time.sleep(0.02)
+def drips(count: int, every: float) -> Handler:
+    """That many bytes, one every so many seconds: no timeout between two of them ever fires."""
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.send_header("Content-Type", "image/jpeg")
+        request.end_headers()
+        with suppress(OSError):
+            for _ in range(count):
+                request.wfile.write(b"x")
+                time.sleep(every)
+
+    return answer
 
 
 @contextmanager
