@@ -127,13 +127,13 @@ def test_fifty_servers_that_drip_do_not_delay_somebody_elses_photo(
     eve = Person(bot.url, "eve")
     with ExitStack() as stack:
         links = [f"{stack.enter_context(web({'/drip.jpg': drips(60, 1)}))}/drip.jpg" for _ in range(DRIPS)]
-        drips = [eve.post(f"@deepselfie look {link}") for link in links]
+        posts = [eve.post(f"@deepselfie look {link}") for link in links]
 
         begin = time.monotonic()
         assert "/100" in answer(ann, photo)
         seconds = time.monotonic() - begin
 
-        replies = [eve.wait_for_reply(post, SECONDS) for post in drips]
+        replies = [eve.wait_for_reply(post, SECONDS) for post in posts]
 
     assert seconds < SECONDS
     slow = wording.DECLINED["too_slow"].format(limit=10)
