@@ -28,9 +28,9 @@ _SECCOMP_RET_EPERM = 0x00050001
 _SECCOMP_RET_ENOSYS = 0x00050026
 
 # Classic BPF, as <linux/filter.h> has it; a system call's number stands at 0 of what a filter sees, the
-# architecture at 4, the first argument at 16 (its lower half, on the little-endian machines below).
+# architecture at 4, the arguments from 16 on (their lower halves first, on the little-endian machines below).
 _LOAD, _JUMP_IF_EQUAL, _JUMP_IF_SET, _RETURN = 0x20, 0x15, 0x45, 0x06
-_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16
+_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT, _SECOND_ARGUMENT = 0, 4, 16, 24
 
 # Audit architecture, and the numbers of the system calls that remain, from the kernel's own tables:
 # memory, locks, signals, clocks and randomness, reading and writing what is open, threads, and the end.
@@ -58,7 +58,8 @@ _ALLOWED: dict[str, tuple[int, dict[str, int]]] = {
         },
     ),
 }  # fmt: skip
-# Changes limits, of any process of the same user: only allowed for one's own, which is process 0.
+# Changes any limit of any process of the same user, and for root raises it: only allowed for one's own, which
+# is process 0, and for processor time.
 _PRLIMIT64 = {"x86_64": 302, "aarch64": 261}
 # libde265 decodes a HEIC photo in a thread: allowed. A process of its own is not. What clone3 is to make, a
 # filter cannot see: it is said to be missing, and the C library then uses clone.
@@ -136,9 +137,11 @@ def _filter(machine: str) -> list[bytes]:
         _instruction(_JUMP_IF_SET, _CLONE_THREAD, if_not=1),
         allow,
         refuse,
-        _instruction(_JUMP_IF_EQUAL, _PRLIMIT64[machine], if_not=3),
+        _instruction(_JUMP_IF_EQUAL, _PRLIMIT64[machine], if_not=5),
         first_argument,
-        _skip_unless(0),
+        _instruction(_JUMP_IF_EQUAL, 0, if_not=3),
+        _instruction(_LOAD, _SECOND_ARGUMENT),
+        _skip_unless(resource.RLIMIT_CPU),
         allow,
         refuse,
     ]
