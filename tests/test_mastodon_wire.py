@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -282,3 +283,20 @@ def test_the_bot_never_looks_at_its_own_posts() -> None:
     )
 
     assert not found.photos
+
+
+@pytest.mark.parametrize("rest", [f"&#{'1' * 5000};", "<![x", "<a " * 30_000, "</" * 30_000])
+def test_a_post_that_breaks_the_parser_is_read_up_to_there_and_soon(rest: str) -> None:
+    begin = time.monotonic()
+    found = mention(content=f"<p>stop</p>{rest}")
+
+    assert found
+    assert time.monotonic() - begin < 1
+
+
+@pytest.mark.parametrize("content", ["stop", "stop &", "<p>stop</p>", "please &#115;top"])
+def test_the_last_word_of_a_post_is_read(content: str) -> None:
+    found = mention(content=content)
+
+    assert found
+    assert found.command == "stop"
