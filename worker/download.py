@@ -124,7 +124,8 @@ class Downloader:
         except DownloadFailed:
             raise
         except Exception:
-            LOG.exception("download failed", url=url[:MAX_LOGGED])
+            # Without the link: people's posts are not for the log.
+            LOG.exception("download failed")
             raise DownloadFailed("unreachable") from None
 
     async def _shown(self, page: Download, deadline: asyncio.Timeout) -> Download:
