@@ -24,7 +24,7 @@ PHOTO = portrait_jpeg()
 
 # A decoder in the hands of its photo: the photo is Python, and says what to do once all is locked.
 TAKEN_OVER = """
-import ctypes, os, resource, socket, threading
+import ctypes, mmap, os, resource, socket, threading
 from model.pixels import PhotoRejected, squish
 from worker.decoder import serve
 
@@ -128,6 +128,7 @@ def test_many_threads_share_a_few_decoders(decoders: Decoders) -> None:
         "os.dup(0)",
         "os.pipe()",
         "os.memfd_create('x')",
+        "mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_EXEC)",
         "resource.prlimit(1, resource.RLIMIT_CPU, (1, 1))",
     ],
 )
