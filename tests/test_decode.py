@@ -291,3 +291,13 @@ def test_decoders_that_cannot_be_started_any_more_say_so_and_lose_no_place(tmp_p
     (tmp_path / "elsewhere").rename(python)
     assert alive(decoders)
     decoders.close()
+
+
+def test_what_a_decoder_says_does_not_get_into_the_log(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    told(start(), "os.write(0, b'\\0\\0\\0\\0\\6canary')")
+
+    [record] = caplog.records
+    assert record.getMessage() == "decoder lost"
+    assert "canary" not in str(vars(record))

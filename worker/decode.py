@@ -153,7 +153,7 @@ class _Decoder:
         except (OSError, ValueError) as error:
             self.overrun += isinstance(error, TimeoutError)
             self.crashed += not isinstance(error, TimeoutError)
-            LOG.warning("decoder lost", error=f"{type(error).__name__}: {error}", bytes=len(photo))
+            LOG.warning("decoder lost", error=type(error).__name__, bytes=len(photo))
             raise PhotoRejected("too_costly", TOO_COSTLY.format(seconds=limits.seconds)) from None
         self._photos += 1
         self._is_spent = self._photos >= PHOTOS_PER_DECODER
