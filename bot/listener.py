@@ -143,12 +143,14 @@ class Listener:
             try:
                 self._poll()
                 failures = 0
-            except (NetworkError, RedisError) as error:
+            # Whatever a mention brings about, it must not end the bot: the stream still hears the next one.
+            except Exception as error:
                 if _permanent(error):
                     raise
                 failures += 1
                 pause = _asked_for(error) or max(pause, _pause(failures))
-                LOG.warning("poll failed", error=str(error), failures=failures, pause=pause)
+                log = LOG.warning if isinstance(error, NetworkError | RedisError) else LOG.exception
+                log("poll failed", error=str(error), failures=failures, pause=pause)
             with contextlib.suppress(Empty):
                 self._wake.get(timeout=pause)
 
@@ -231,11 +233,11 @@ class Listener:
         LOG.info("heard", key=mention.key, photos=len(mention.photos), age=age, notice=fate.reason or notice)
 
 
-def _permanent(error: NetworkError | RedisError) -> bool:
+def _permanent(error: Exception) -> bool:
     return isinstance(error, NetworkError) and error.permanent
 
 
-def _asked_for(error: NetworkError | RedisError) -> float | None:
+def _asked_for(error: Exception) -> float | None:
     return error.retry_after if isinstance(error, NetworkError) else None
 
 

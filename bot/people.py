@@ -28,6 +28,10 @@ class People:
             salt = self._redis.get(keys.SALT)
         return hashlib.blake2b(f"{network}:{author.lower()}".encode(), key=salt, digest_size=8).hexdigest()
 
+    def has_stopped(self, network: str, author: str) -> bool:
+        """Whether an author has said stop, and not start since."""
+        return bool(self._redis.sismember(keys.STOPPED, self.hash(network, author)))
+
     def replies(self, network: str, author: str) -> dict[str, str]:
         """The author's mentions that were answered, and the id of each reply that still stands."""
         mentions: Any = self._redis.smembers(keys.author(self.hash(network, author)))
@@ -51,6 +55,7 @@ class People:
         index = keys.author(name)
         mentions: Any = self._redis.smembers(index)
         quotas = list(self._redis.scan_iter(keys.quota(f"author:{name}:*")))
+        shared = [quota for quota in self._redis.scan_iter(keys.quota("*:*")) if not quota.endswith(b":told")]
         with self._redis.pipeline() as pipeline:
             for key in mentions:
                 record = keys.record(key.decode())
@@ -59,6 +64,8 @@ class People:
                 pipeline.hset(record, mapping={"state": "skipped", "reason": "forgotten"})
                 pipeline.expire(record, FORGOTTEN_SECONDS)
                 pipeline.zrem(keys.OPEN, key)
+            for quota in shared if mentions else ():
+                pipeline.zrem(quota, *mentions)
             pipeline.delete(index, *quotas)
             pipeline.execute()
         return len(mentions)

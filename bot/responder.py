@@ -12,7 +12,7 @@ from bot.chaos import reach, without
 from bot.keeper import Hold, Keeper
 from bot.ledger import Ledger
 from bot.logs import Log
-from bot.messages import APOLOGY, Verdict
+from bot.messages import APOLOGY, Mention, Verdict
 from bot.networks import connect
 from bot.networks.accounts import account_on
 from bot.networks.base import Network, NetworkError, Posted
@@ -77,6 +77,9 @@ class Responder:
         # Before anything can be late: what was asked to be deleted goes, whenever that may be.
         if lease.mention.command == "delete":
             verdict = self._delete(lease)
+        elif self._is_unwanted(lease.mention):
+            self._ledger.close(lease, "skipped", {"reason": "author said stop"})
+            return
         elif record.ends is None and record.deadline is not None and time.time() > record.deadline:
             self._be_late(lease)
             return
@@ -89,6 +92,12 @@ class Responder:
         posted = self._network.reply(lease.mention, reply)
         reach("after the post")
         self._answered(lease, posted, record.ends)
+
+    def _is_unwanted(self, mention: Mention) -> bool:
+        """Whether the author has said stop since: a photo is looked at for longer than that takes."""
+        if mention.command in ("stop", "start"):
+            return False
+        return self._ledger.people.has_stopped(mention.network, mention.author)
 
     def _delete(self, lease: Lease) -> Verdict:
         """Delete the reply that a mention replies to, or all replies; to its own author and nobody else."""

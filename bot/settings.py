@@ -173,12 +173,13 @@ def load(kind: type[G], environment: Mapping[str, str]) -> G:
 def read(name: str, environment: Mapping[str, str]) -> str | None:
     """A variable's value, or what is in the file that NAME_FILE names; None if neither is set.
 
-    An empty variable counts as not set: that is what `NAME=` in an .env file means.
+    An empty variable counts as not set: that is what `NAME=` in an .env file means. Space around it goes.
 
     Raises:
         SettingsError: The file cannot be read.
     """
-    if value := environment.get(name):
+    # Secrets often have a line break behind them, and a library that may not send that shows all of it.
+    if value := environment.get(name, "").strip():
         return value
     if file := environment.get(f"{name}_FILE"):
         try:

@@ -24,7 +24,7 @@ PHOTO = portrait_jpeg()
 
 # A decoder in the hands of its photo: the photo is Python, and says what to do once all is locked.
 TAKEN_OVER = """
-import ctypes, os, resource, socket, threading
+import ctypes, mmap, os, resource, socket, threading
 from model.pixels import PhotoRejected, squish
 from worker.decoder import serve
 
@@ -128,6 +128,7 @@ def test_many_threads_share_a_few_decoders(decoders: Decoders) -> None:
         "os.dup(0)",
         "os.pipe()",
         "os.memfd_create('x')",
+        "mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_EXEC)",
         "resource.prlimit(1, resource.RLIMIT_CPU, (1, 1))",
     ],
 )
@@ -141,6 +142,15 @@ def test_a_decoder_cannot_give_itself_back_what_it_gave_up(taken_over: Decoders)
         assert "ValueError: not allowed to raise" in told(
             taken_over, f"resource.setrlimit(resource.RLIMIT_{limit}, (-1, -1))"
         )
+
+
+@pytest.mark.skipif(not can_filter(), reason="needs seccomp")
+def test_a_decoder_may_change_the_limit_of_its_processor_time_alone(taken_over: Decoders) -> None:
+    # Not even lower: where a kernel takes a lower limit from anybody, root may raise it again.
+    for limit in ("AS", "NOFILE", "NPROC", "STACK"):
+        words = f"resource.setrlimit(resource.RLIMIT_{limit}, (0, 0))"
+        assert "ValueError: not allowed" in told(taken_over, words)
+    assert "it worked" in told(taken_over, "resource.setrlimit(resource.RLIMIT_CPU, (60, -1))")
 
 
 def test_a_decoder_has_half_a_gigabyte_at_the_most(taken_over: Decoders) -> None:
@@ -178,6 +188,8 @@ def test_a_decoder_knows_no_secret_and_holds_no_file_of_the_worker(
         "os.write(0, b'\\0\\xff\\xff\\xff\\xff')",
         "os.write(0, b'\\0\\0\\0\\0\\2{}')",
         'os.write(0, b\'\\0\\0\\0\\0\\x1e\' + b\'{"fault":"mine","message":"x"}\')',
+        'os.write(0, b\'\\0\\0\\0\\0\\x29\' + b\'{"fault":"too_many_pixels","message":"x"}\')',
+        'os.write(0, b\'\\0\\0\\0\\0:\' + b\'{"fault":"too_many_pixels","message":"","megapixels":1e99}\')',
     ],
 )
 def test_a_photo_that_ends_its_decoder_fails_alone_and_the_pool_is_soon_whole_again(
@@ -246,3 +258,46 @@ os.kill(os.getpid(), signal.SIGKILL)
     while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+
+
+@pytest.mark.parametrize("words", ["os._exit(1)", "os.write(0, b'\\1\\0\\0\\x0c\\0' + bytes(3072))"])
+def test_a_decoder_that_strays_after_its_answer_costs_nobody_else_a_photo(start: Start, words: str) -> None:
+    decoders = start()
+    [pid] = decoders.pids
+
+    assert "it worked" in told(decoders, f"threading.Timer(0.1, lambda: {words}).start()")
+    time.sleep(0.5)
+
+    assert np.array_equal(decoders.squish(PHOTO, side=SIDE), squish(PHOTO, side=SIDE))
+    assert decoders.crashed == 1
+    assert decoders.pids != [pid]
+
+
+def test_decoders_that_cannot_be_started_any_more_say_so_and_lose_no_place(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    decoders = Decoders(1, Limits(), [str(python), "-c", TAKEN_OVER])
+    assert alive(decoders)
+    opened = len(os.listdir("/dev/fd"))  # noqa: PTH208
+
+    python.rename(tmp_path / "elsewhere")
+    told(decoders, "os.abort()")
+    for _ in range(3):
+        with pytest.raises(DecoderBroken, match="cannot be started"):
+            decoders.squish(PHOTO, side=SIDE)
+    assert len(os.listdir("/dev/fd")) == opened - 1  # noqa: PTH208  the socket of the one that is gone
+
+    (tmp_path / "elsewhere").rename(python)
+    assert alive(decoders)
+    decoders.close()
+
+
+def test_what_a_decoder_says_does_not_get_into_the_log(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    told(start(), "os.write(0, b'\\0\\0\\0\\0\\6canary')")
+
+    [record] = caplog.records
+    assert record.getMessage() == "decoder lost"
+    assert "canary" not in str(vars(record))

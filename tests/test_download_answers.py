@@ -197,3 +197,15 @@ def test_a_contact_is_a_url_or_an_address(contact: str) -> None:
 def test_a_contact_that_a_header_cannot_hold_is_refused(contact: str) -> None:
     with pytest.raises(SettingsError, match=r"WORKER_CONTACT is .*, which is wrong: .* plain ASCII"):
         load(WorkerSettings, {"WORKER_CONTACT": contact})
+
+
+def test_a_photo_in_place_of_an_answer_does_not_get_into_the_log(
+    internet: Internet, downloader: Downloader, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    with talker(once(b"\xff\xd8 canary \r\n\r\n")) as port:
+        assert fault(downloader, internet.host("example.org", port)) == "unreachable"
+
+    [record] = caplog.records
+    assert record.getMessage() == "download failed"
+    assert "canary" not in str(vars(record))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from bot.keys import cursor
 from bot.ledger import Ledger
 from bot.processes import ProcessDied
 from bot.sandbox.person import Person
@@ -93,6 +94,17 @@ def test_a_stream_that_closes_again_and_again_is_opened_again(
     network.settle()
 
     assert [state(ann.post(f"{LOOK} {number}")) for number in range(3)] == ["new"] * 3
+
+
+def test_a_poll_that_fails_in_a_way_that_nobody_foresaw_does_not_end_the_listener(
+    network: Network, ann: Person, state: State, redis: Redis
+) -> None:
+    redis.set(cursor("mastodon"), b"\xff")
+    network.listen(BOT_POLL_SECONDS="0.1")
+    network.settle()
+    network.processes.wait_for("listener", "poll failed", SECONDS)
+
+    assert state(ann.post(LOOK)) == "new"
 
 
 def test_each_mention_is_queued_once_though_stream_and_poller_both_hear_it(

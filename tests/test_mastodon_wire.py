@@ -1,12 +1,21 @@
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 
 from bot.messages import Command, Mention
 from bot.networks.mastodon import REPLY_VISIBILITY
-from bot.networks.mastodon_wire import Notification, Status, above, mention_from, parse, placed
+from bot.networks.mastodon_wire import (
+    MAX_ATTACHMENTS,
+    Notification,
+    Status,
+    above,
+    mention_from,
+    parse,
+    placed,
+)
 
 BOT = "1"
 TIME = "2026-11-22T10:00:00.000Z"
@@ -51,6 +60,13 @@ def test_an_attached_image_is_what_is_judged() -> None:
 
 def test_a_linked_image_is_judged_when_nothing_is_attached() -> None:
     assert urls('<p>see <a href="http://x/a.jpg">x</a></p>') == ["http://x/a.jpg"]
+
+
+def test_of_a_post_with_hundreds_of_photos_the_first_ones_are_judged() -> None:
+    found = mention(media_attachments=[{"type": "image", "url": f"http://x/{n}.jpg"} for n in range(500)])
+
+    assert found
+    assert [photo.url for photo in found.photos] == [f"http://x/{n}.jpg" for n in range(MAX_ATTACHMENTS)]
 
 
 def test_a_link_beside_an_attached_image_is_left_alone() -> None:
@@ -282,3 +298,20 @@ def test_the_bot_never_looks_at_its_own_posts() -> None:
     )
 
     assert not found.photos
+
+
+@pytest.mark.parametrize("rest", [f"&#{'1' * 5000};", "<![x", "<a " * 30_000, "</" * 30_000])
+def test_a_post_that_breaks_the_parser_is_read_up_to_there_and_soon(rest: str) -> None:
+    begin = time.monotonic()
+    found = mention(content=f"<p>stop</p>{rest}")
+
+    assert found
+    assert time.monotonic() - begin < 1
+
+
+@pytest.mark.parametrize("content", ["stop", "stop &", "<p>stop</p>", "please &#115;top"])
+def test_the_last_word_of_a_post_is_read(content: str) -> None:
+    found = mention(content=content)
+
+    assert found
+    assert found.command == "stop"

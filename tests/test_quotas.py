@@ -294,6 +294,17 @@ def test_a_wish_to_be_left_alone_outlives_being_forgotten_and_is_kept_as_a_hash(
     }
 
 
+def test_who_is_forgotten_is_forgotten_in_the_quotas_that_all_share(street: Street) -> None:
+    everybody, thread = Limit("all", 5, 60), Limit("thread", 5, 60)
+    street.come(everybody, thread, MINUTE)
+    street.come(everybody, thread, MINUTE, author="bob", thread="0")
+
+    street.ledger.people.forget("mastodon", "ann")
+
+    kept = [street.redis.zrange(name, 0, -1) for name in street.redis.scan_iter(quota("*"))]
+    assert kept == [[b"mastodon:1"]] * 3
+
+
 # ── replies that still stand ──
 
 

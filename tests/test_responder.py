@@ -150,6 +150,21 @@ def silent_desk(redis: Redis, network: Network, ann: Person) -> Desk:
     return Desk(redis, network, ann, Policy(apologise=False))
 
 
+# ── who wants no answer any more ──
+
+
+def test_who_says_stop_while_their_photo_is_looked_at_is_not_answered(desk: Desk) -> None:
+    key = desk.judged()
+    stop = Mention(network="mastodon", id="stop", author="ann", command="stop", created_at=datetime.now(UTC))
+    desk.ledger.ingest("mastodon", [Admission(stop, verdict=Verdict(notice="stopped"))])
+
+    desk.responder.respond(key)
+
+    record = desk.record(key)
+    assert (record.state, record.reason, record.mention) == ("skipped", "author said stop", None)
+    assert desk.replies() == []
+
+
 # ── what may go wrong with a post ──
 
 

@@ -26,6 +26,12 @@ def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
     assert account.token.get_secret_value() == "s3cret"
 
 
+def test_a_line_break_behind_a_secret_is_none_of_it() -> None:
+    account = load(MastodonAccount, NETWORK | {"MASTODON_TOKEN": "s3cret\n"})
+
+    assert account.token.get_secret_value() == "s3cret"
+
+
 def test_a_secret_never_shows_in_a_representation() -> None:
     assert "s3cret" not in repr(load(MastodonAccount, NETWORK))
 

@@ -28,9 +28,9 @@ _SECCOMP_RET_EPERM = 0x00050001
 _SECCOMP_RET_ENOSYS = 0x00050026
 
 # Classic BPF, as <linux/filter.h> has it; a system call's number stands at 0 of what a filter sees, the
-# architecture at 4, the first argument at 16 (its lower half, on the little-endian machines below).
+# architecture at 4, the arguments from 16 on (their lower halves first, on the little-endian machines below).
 _LOAD, _JUMP_IF_EQUAL, _JUMP_IF_SET, _RETURN = 0x20, 0x15, 0x45, 0x06
-_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16
+_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT, _SECOND_ARGUMENT, _THIRD_ARGUMENT = 0, 4, 16, 24, 32
 
 # Audit architecture, and the numbers of the system calls that remain, from the kernel's own tables:
 # memory, locks, signals, clocks and randomness, reading and writing what is open, threads, and the end.
@@ -39,7 +39,7 @@ _ALLOWED: dict[str, tuple[int, dict[str, int]]] = {
         0xC000003E,
         {
             "read": 0, "write": 1, "close": 3, "fstat": 5, "lseek": 8,
-            "mmap": 9, "mprotect": 10, "munmap": 11, "brk": 12, "mremap": 25, "madvise": 28,
+            "munmap": 11, "brk": 12, "mremap": 25, "madvise": 28,
             "rt_sigaction": 13, "rt_sigprocmask": 14, "rt_sigreturn": 15, "sigaltstack": 131,
             "restart_syscall": 219, "futex": 202, "sched_yield": 24, "sched_getaffinity": 204,
             "clock_gettime": 228, "getrandom": 318, "getpid": 39, "gettid": 186, "getrusage": 98,
@@ -50,7 +50,7 @@ _ALLOWED: dict[str, tuple[int, dict[str, int]]] = {
         0xC00000B7,
         {
             "read": 63, "write": 64, "close": 57, "fstat": 80, "lseek": 62,
-            "mmap": 222, "mprotect": 226, "munmap": 215, "brk": 214, "mremap": 216, "madvise": 233,
+            "munmap": 215, "brk": 214, "mremap": 216, "madvise": 233,
             "rt_sigaction": 134, "rt_sigprocmask": 135, "rt_sigreturn": 139, "sigaltstack": 132,
             "restart_syscall": 128, "futex": 98, "sched_yield": 124, "sched_getaffinity": 123,
             "clock_gettime": 113, "getrandom": 278, "getpid": 172, "gettid": 178, "getrusage": 165,
@@ -58,7 +58,11 @@ _ALLOWED: dict[str, tuple[int, dict[str, int]]] = {
         },
     ),
 }  # fmt: skip
-# Changes limits, of any process of the same user: only allowed for one's own, which is process 0.
+# What is asked for may be anything but memory to run: no code comes to that which is loaded.
+_MMAP, _MPROTECT = {"x86_64": 9, "aarch64": 222}, {"x86_64": 10, "aarch64": 226}
+_PROT_EXEC = 4
+# Changes any limit of any process of the same user, and for root raises it: only allowed for one's own, which
+# is process 0, and for processor time.
 _PRLIMIT64 = {"x86_64": 302, "aarch64": 261}
 # libde265 decodes a HEIC photo in a thread: allowed. A process of its own is not. What clone3 is to make, a
 # filter cannot see: it is said to be missing, and the C library then uses clone.
@@ -136,9 +140,17 @@ def _filter(machine: str) -> list[bytes]:
         _instruction(_JUMP_IF_SET, _CLONE_THREAD, if_not=1),
         allow,
         refuse,
-        _instruction(_JUMP_IF_EQUAL, _PRLIMIT64[machine], if_not=3),
+        _instruction(_JUMP_IF_EQUAL, _MMAP[machine], if_so=1),
+        _instruction(_JUMP_IF_EQUAL, _MPROTECT[machine], if_not=4),
+        _instruction(_LOAD, _THIRD_ARGUMENT),
+        _instruction(_JUMP_IF_SET, _PROT_EXEC, if_so=1),
+        allow,
+        refuse,
+        _instruction(_JUMP_IF_EQUAL, _PRLIMIT64[machine], if_not=5),
         first_argument,
-        _skip_unless(0),
+        _instruction(_JUMP_IF_EQUAL, 0, if_not=3),
+        _instruction(_LOAD, _SECOND_ARGUMENT),
+        _skip_unless(resource.RLIMIT_CPU),
         allow,
         refuse,
     ]

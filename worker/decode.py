@@ -16,9 +16,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
+from typing import Annotated, Self
 
 import numpy as np
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, model_validator
 
 from bot.logs import Log
 from model.pixels import Fault, PhotoRejected, Pixels
@@ -50,7 +51,14 @@ class _Refusal(BaseModel):
 
     fault: Fault
     message: str
-    megapixels: float | None = None
+    megapixels: Annotated[float, Field(gt=0, lt=1e14)] | None = None
+
+    @model_validator(mode="after")
+    def _check_size(self) -> Self:
+        # A reply is made of it.
+        if (self.fault == "too_many_pixels") != (self.megapixels is not None):
+            raise ValueError(f"{self.fault} with {self.megapixels} megapixels")
+        return self
 
 
 @dataclass(frozen=True)
@@ -92,9 +100,11 @@ class Decoders:
         try:
             return decoder.squish(photo, side, self.limits)
         finally:
-            # Before anybody needs it, so that nobody waits for it.
-            decoder.renew_if_spent()
-            self._free.put(decoder)
+            try:
+                # Before anybody needs it, so that nobody waits for it.
+                decoder.renew_if_spent()
+            finally:
+                self._free.put(decoder)
 
     @property
     def crashed(self) -> int:
@@ -127,6 +137,10 @@ class _Decoder:
         self._start()
 
     def squish(self, photo: bytes, side: int, limits: Limits) -> Pixels:
+        if self._has_strayed():
+            LOG.warning("decoder lost", error="between two photos")
+            self.crashed += 1
+            self.end()
         self._wait_until_ready()
         # Until it has answered, and answered sense, nothing is known of the process.
         self._is_spent = True
@@ -139,7 +153,7 @@ class _Decoder:
         except (OSError, ValueError) as error:
             self.overrun += isinstance(error, TimeoutError)
             self.crashed += not isinstance(error, TimeoutError)
-            LOG.warning("decoder lost", error=f"{type(error).__name__}: {error}", bytes=len(photo))
+            LOG.warning("decoder lost", error=type(error).__name__, bytes=len(photo))
             raise PhotoRejected("too_costly", TOO_COSTLY.format(seconds=limits.seconds)) from None
         self._photos += 1
         self._is_spent = self._photos >= PHOTOS_PER_DECODER
@@ -165,16 +179,34 @@ class _Decoder:
     def _start(self) -> None:
         self._is_ready = self._is_spent = False
         self._photos = 0
-        self._socket, theirs = socket.socketpair()
-        with theirs:
+        ours, theirs = socket.socketpair()
+        with contextlib.ExitStack() as unless_started, theirs:
+            unless_started.enter_context(ours)
             # In a session of its own: Ctrl-C is for the worker, which finishes what it has begun.
             self.process = subprocess.Popen(
                 self._program, stdin=theirs.fileno(), env=ENVIRONMENT, cwd="/", start_new_session=True
             )
+            self._socket = ours
+            unless_started.pop_all()
+
+    def _has_strayed(self) -> bool:
+        """Whether it ended, or said something that nobody asked for, since it got ready or answered."""
+        if self.process is None or not self._is_ready:
+            return False
+        self._socket.settimeout(0)
+        with contextlib.suppress(ConnectionError):
+            try:
+                self._socket.recv(1, socket.MSG_PEEK)
+            except BlockingIOError:
+                return False
+        return True
 
     def _wait_until_ready(self) -> None:
         if self.process is None:
-            self._start()
+            try:
+                self._start()
+            except OSError as error:
+                raise DecoderBroken(f"a decoder cannot be started: {error}") from error
         if self._is_ready:
             return
         self._is_spent = True

@@ -124,7 +124,8 @@ class Downloader:
         except DownloadFailed:
             raise
         except Exception:
-            LOG.exception("download failed", url=url[:MAX_LOGGED])
+            # Without the link: people's posts are not for the log.
+            LOG.exception("download failed")
             raise DownloadFailed("unreachable") from None
 
     async def _shown(self, page: Download, deadline: asyncio.Timeout) -> Download:
@@ -170,7 +171,9 @@ class Downloader:
             raise
         # Besides httpcore's own errors, a server's nonsense raises ValueError, h11's and ssl's.
         except Exception as error:
-            reason = f"{type(error).__name__}: {error}"[:MAX_LOGGED]
+            # What breaks the protocol is quoted in the words about it, and may be the photo.
+            words = "" if isinstance(error, httpcore.RemoteProtocolError) else f": {error}"
+            reason = f"{type(error).__name__}{words}"[:MAX_LOGGED]
             LOG.info("download failed", host=url.raw_host.decode(), error=reason)
             raise DownloadFailed("unreachable") from None
 
