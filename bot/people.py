@@ -11,6 +11,7 @@ from redis import Redis
 from bot import keys, transitions
 
 FORGOTTEN_SECONDS = 24 * 3600
+NOTHING_SECONDS = 3600
 
 
 class People:
@@ -44,6 +45,11 @@ class People:
     def note_deleted(self, key: str) -> None:
         """Write down that the reply to a mention is gone; the mention stays answered."""
         self._unsay(keys=[keys.record(key)])
+
+    def may_hear_of_nothing(self, network: str, author: str) -> bool:
+        """Whether an author who has nothing to delete may be told so; once an hour is often enough."""
+        name = keys.quota(f"author:{self.hash(network, author)}:nothing")
+        return bool(self._redis.set(name, 1, nx=True, ex=NOTHING_SECONDS))
 
     def forget(self, network: str, author: str) -> int:
         """Delete all that is held about an author, answered or not, but for the wish to be left alone.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import sys
 from collections.abc import Sequence
 
@@ -21,13 +22,19 @@ def work(arguments: Sequence[str]) -> int:
     from worker.judge import worker
     from worker.settings import WorkerSettings
 
+    # What is in memory stays there: a core dump would hold people's photos.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
         settings = load(WorkerSettings, os.environ)
         logs.setup(settings.log_format, settings.secrets)
         redis = queues.connect(settings.redis_url.get_secret_value())
         worker()
         queues.serve(redis, queues.PHOTOS)
-        worker().close()
+        if left := worker().close():
+            logs.Log(__name__).warning("stopped before all was judged", mentions=left)
+            sys.stdout.flush()
+            # Whatever still waits for a slow server must not hold up the end; the ledger knows of it.
+            os._exit(0)
     except (SettingsError, queues.RedisUnavailable, JudgeRefused) as error:
         print(f"deepselfie: {error}", file=sys.stderr)
         return 1

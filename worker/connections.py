@@ -6,6 +6,7 @@ the connection was made; and deadlines cancel.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -62,5 +63,5 @@ class Connections:
     async def _drop(self, connections: list[httpcore.AsyncHTTPConnection]) -> None:
         # Out of reach of others before anything is waited for.
         self._kept = [kept for kept in self._kept if kept not in connections]
-        for connection in connections:
-            await connection.aclose()
+        # All at once, so that a deadline during the first leaves none of them open.
+        await asyncio.gather(*(connection.aclose() for connection in connections))

@@ -3,7 +3,8 @@
     squish ──► a decoder that is free (decoder.py, confined) ──► pixels, or why there are none
 
 Decoders are programs started afresh, not forks of the worker: nothing of the worker's memory, environment or
-open files is in them. One that crashes, hangs or eats too much is ended and replaced; it costs its photo.
+open files is in them. One that crashes, hangs or eats too much is ended and replaced; it costs its photo. One
+that a photo has quietly taken over can lie about later ones, until it is replaced after a thousand; no more.
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from functools import cache
 
@@ -14,7 +13,7 @@ from redis import Redis, RedisError
 from bot import queues
 from bot.chaos import reach
 from bot.keeper import Keeper
-from bot.ledger import Ledger
+from bot.ledger import GRACE_SECONDS, Ledger
 from bot.logs import Log
 from bot.messages import APOLOGY, Declined, Judged
 from bot.record import Lease
@@ -30,6 +29,8 @@ from worker.settings import WorkerSettings
 LOG = Log(__name__)
 
 MAX_REASON = 200
+# Docker kills a container ten seconds after it was asked to stop.
+CLOSE_SECONDS = 7
 
 
 class Worker:
@@ -42,21 +43,29 @@ class Worker:
     """
 
     def __init__(self, examiner: Examiner, redis: Redis, *, at_once: int) -> None:
+        self._at_once = at_once
         self._places = threading.Semaphore(at_once)
-        self._threads = ThreadPoolExecutor(at_once, "mention")
         self._examiner = examiner
         self._ledger = Ledger(redis)
         self._keeper = Keeper(self._ledger)
         self._redis = redis
 
     def take_on(self, key: str) -> None:
-        """Have the mention with this key judged soon; wait while too many are in hand."""
-        self._places.acquire()
-        self._threads.submit(self._finish, key)
+        """Have the mention with this key judged soon, unless too many are in hand for long."""
+        # Nobody has claimed it yet: in as many seconds the sweeper puts it back into its queue.
+        if self._places.acquire(timeout=GRACE_SECONDS):
+            threading.Thread(target=self._finish, args=(key,), name=key, daemon=True).start()
 
-    def close(self) -> None:
-        """Finish what is in hand, and take on no more."""
-        self._threads.shutdown()
+    def close(self) -> int:
+        """Finish what is in hand, as far as it can be done in some seconds.
+
+        Returns:
+            How many mentions are left, which somebody else takes over when their leases run out.
+        """
+        until = time.monotonic() + CLOSE_SECONDS
+        taken = range(self._at_once)
+        done = [self._places.acquire(timeout=max(0.0, until - time.monotonic())) for _ in taken]
+        return done.count(False)
 
     def _finish(self, key: str) -> None:
         try:
@@ -139,4 +148,4 @@ def _examiner(settings: WorkerSettings) -> Examiner:
     )
     judge = Judge(settings.model or DEFAULT_FILE)
     LOG.info("judge loaded", name=judge.card.name, version=judge.card.version)
-    return Examiner(judge, downloader, decoders)
+    return Examiner(judge, downloader, decoders, at_once=settings.mentions_at_once)
