@@ -73,8 +73,19 @@ class Locale(_Texts):
 @cache
 def locales() -> Mapping[str, Locale]:
     """Every language, by its BCP 47 tag."""
-    files = sorted(FOLDER.glob("*.toml"))
-    return {file.stem: Locale.model_validate(tomllib.loads(file.read_text("utf-8"))) for file in files}
+    return {file.stem: read(file) for file in sorted(FOLDER.glob("*.toml"))}
+
+
+def read(file: Path) -> Locale:
+    """One language.
+
+    Raises:
+        ValueError: The file is no TOML, or has a text too many or too few.
+    """
+    try:
+        return Locale.model_validate(tomllib.loads(file.read_text("utf-8")))
+    except ValueError as error:
+        raise ValueError(f"{file} has to have what en.toml has: {error}") from error
 
 
 def language_for(tag: str | None) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tomllib
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 from pydantic import ValidationError
 
 from bot.etiquette import command_in
-from bot.locale import FOLDER, Locale, locales
+from bot.locale import FOLDER, Locale, locales, read
 from bot.messages import Command
 
 LANGUAGES = sorted(locales())
@@ -52,6 +53,15 @@ def test_seven_ways_of_saying_something_are_too_few(english: dict[str, Any]) -> 
 
     with pytest.raises(ValidationError, match=r"verdicts\.good\n.*at least 8 items"):
         Locale.model_validate(english)
+
+
+@pytest.mark.parametrize("content", ["hello = [", 'hello = ["Hoi!"]'])
+def test_a_file_that_is_no_language_is_named(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "nl.toml"
+    file.write_text(content)
+
+    with pytest.raises(ValueError, match=r"nl\.toml has to have what en\.toml has: "):
+        read(file)
 
 
 @pytest.mark.parametrize("command", get_args(Command))
