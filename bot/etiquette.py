@@ -7,8 +7,10 @@ import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Literal
 
+from bot.locale import locales
 from bot.messages import Command, Mention, Notice, Photo, Verdict
 from bot.record import Admission, Limit
 
@@ -20,22 +22,9 @@ THREAD_SECONDS = 30 * DAY_SECONDS
 
 TOO_OLD = "too old"
 
-HANDLE = re.compile(r"@[\w.-]+(@[\w.-]+)?")
+# ASCII, as names are on all networks: a word in Chinese or Japanese may follow without a space.
+HANDLE = re.compile(r"@[A-Za-z0-9_.-]+(@[\w.-]+)?")
 NO_WORD = re.compile(r"[\W_]+")
-WORDS: Mapping[str, Command] = {
-    "stop": "stop",
-    "stop it": "stop",
-    "opt out": "stop",
-    "unsubscribe": "stop",
-    "start": "start",
-    "opt in": "start",
-    "subscribe": "start",
-    "delete": "delete",
-    "delete it": "delete",
-    "delete this": "delete",
-    "delete that": "delete",
-    "help": "help",
-}
 CARRIED_OUT: Mapping[Command, Notice] = {
     "stop": "stopped",
     "start": "started",
@@ -96,9 +85,27 @@ def admit(mention: Mention, rules: Rules, moment: Moment) -> Admission:
 
 def command_in(text: str) -> Command | None:
     """The command that a mention's text is; None if it says anything besides, as in "how do I start?"."""
-    plain = unicodedata.normalize("NFKC", HANDLE.sub(" ", text)).casefold()
-    words = NO_WORD.sub(" ", plain).strip()
-    return WORDS.get(words.removeprefix("please ").removesuffix(" please"))
+    words = _plain(HANDLE.sub(" ", text))
+    for locale in locales().values():
+        for please in map(_plain, locale.please):
+            words = words.removeprefix(f"{please} ").removesuffix(f" {please}")
+    return _commands().get(words)
+
+
+@cache
+def _commands() -> Mapping[str, Command]:
+    """Every way of saying a command, in any language."""
+    return {
+        _plain(words): command
+        for locale in locales().values()
+        for command, ways in locale.commands.items()
+        for words in ways
+    }
+
+
+def _plain(text: str) -> str:
+    """A text's words in lower case, without what stands between them."""
+    return NO_WORD.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip()
 
 
 def _whom_to_ignore(mention: Mention, blocked: frozenset[str]) -> str:

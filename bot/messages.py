@@ -136,9 +136,11 @@ class Verdict(Message):
     judge: str = ""
     """Name and version of the model file, for the record."""
     reference_name: str = ""
-    """What the percentiles compare with: "better than 83 % of <reference_name>"."""
+    """What the percentiles compare with: "Better than 83% of <reference_name>"."""
     caution: str = ""
     """A sentence about the judge that the reply has to carry."""
+    accuracy: Score | None = None
+    """Share of the photos in its tests that the judge was right about; None if its card does not tell."""
 
     @property
     def best(self) -> Judged | None:

@@ -84,7 +84,13 @@ class Responder:
             self._be_late(lease)
             return
         assert verdict
-        reply = wording.reply_to(lease.mention, verdict, room=self._network.room(lease.mention))
+        reply = wording.reply_to(
+            lease.mention,
+            verdict,
+            room=self._network.room(lease.mention),
+            length=self._network.length,
+            attempt=lease.tries - 1,
+        )
         if not (hold.is_certain or without("fencing")):
             LOG.warning("lease lost", key=lease.key)
             return

@@ -1,69 +1,67 @@
-"""A verdict in words. Pure: the same verdict always reads the same."""
+"""A verdict in words, in the mention's language. Pure: the same mention and verdict always read the same."""
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import get_args
 
-from bot.messages import Declined, Judged, Mention, Notice, Opinion, Reason, Reply, Verdict
-
-NOTICES: dict[Notice, str] = {
-    "help": "Hi! Mention me with a photo, attached or linked, and I'll tell you how good it looks to me.",
-    "our_fault": "Sorry, something went wrong on my side. Please try again later.",
-    "busy": "So many photos are waiting that I wouldn't get to yours in time. Please try again later.",
-    "slow_down": "That's enough photos for now. Ask me again in a while.",
-    "sensitive": "I leave photos alone that are marked as sensitive.",
-    "not_yours": "I only judge photos for whoever posted them. Mention me with one of your own.",
-    "stopped": "Done: I won't answer you any more. Tell me to start if you change your mind.",
-    "started": "Done: I answer you. Mention me with a photo. Tell me to stop, and I will.",
-    "deleted": "Done: I deleted {count}.",
-}
-NOTHING_TO_DELETE = "Done: there is no reply of mine to you left that I know of."
+from bot.locale import Band, Locale, language_for, locales
+from bot.messages import Declined, Judged, Mention, Notice, Opinion, Reply, Verdict
 
 # An @ that is followed by this calls nobody, and looks as before.
 WORD_JOINER = "\u2060"
 AT = re.compile("[@\uff20\ufe6b]")
 
-# One sentence a reason; {value} and {limit} are what was measured and what is allowed.
-DECLINED: dict[Reason, str] = {
-    "empty": "That file is empty (0 bytes). Could you send it again?",
-    "not_a_photo": "That isn't a photo I can open. JPEG, PNG, GIF, WebP, AVIF and HEIC work.",
-    "damaged": "That photo is damaged or cut off, I can't open it. Could you send it again?",
-    "too_many_pixels": "That photo has {value:.0f} megapixels, I can look at up to {limit:.0f}. "
-    "Could you send a smaller one?",
-    "too_costly": "That photo takes more to open than I can spare. "
-    "Could you save it as a plain JPEG and try again?",
-    "too_many_bytes": "That file is larger than the {limit:.0f} MB I can take. Could you send a smaller one?",
-    "bad_link": "I can't open that link. A plain http or https address works.",
-    "not_found": "There is nothing at that link (error {value:.0f}). Is it still right?",
-    "server_error": "The server behind that link answered with error {value:.0f}. Please try again later.",
-    "unreachable": "I couldn't reach that link. Is it right, and open to everyone?",
-    "forbidden_address": "I only open links to the public internet, and that one leads elsewhere.",
-    "too_slow": "That link took longer than {limit:.0f} seconds, so I gave up. "
-    "Could you attach the photo instead?",
-    "no_picture": "I found no picture on that page. Could you attach the photo, or link to it directly?",
-    "video": "I only look at photos so far, and that video has no preview picture.",
-    "audio": "I only look at photos, not at sound.",
-}
+BANDS: tuple[Band, ...] = get_args(Band)
 
 
-def reply_to(mention: Mention, verdict: Verdict, *, room: int) -> Reply:
+@dataclass(frozen=True)
+class Voice:
+    """A language, and which of its ways of saying things one reply uses."""
+
+    locale: Locale
+    turn: int
+
+    def pick(self, variants: Sequence[str]) -> str:
+        """One way of saying it; the next turn's is another one."""
+        return variants[self.turn % len(variants)]
+
+    def say(self, text: str, **values: object) -> str:
+        """A text of the locale with all its placeholders filled in."""
+        named = {command: words[0] for command, words in self.locale.commands.items()}
+        openers = {name: self.pick(getattr(self.locale, name)) for name in ("hello", "sorry", "done")}
+        return text.format(**named, **openers, **values)
+
+
+def reply_to(
+    mention: Mention,
+    verdict: Verdict,
+    *,
+    room: int,
+    length: Callable[[str], int] = len,
+    attempt: int = 0,
+) -> Reply:
     """Put a verdict into words.
 
     Args:
-        mention: What is being answered.
+        mention: What is being answered; its key decides which words are used.
         verdict: What the judge thinks of its photos.
-        room: Characters the text may have beside the mention's warning. What does not fit goes, the last
-            photos first, but never the judge's caution.
+        room: How long the text may be beside the mention's warning, as `length` counts. What does not fit
+            goes, the last line first, but never the judge's caution.
+        length: How long a text is, as the network counts.
+        attempt: How often this reply was tried before: another attempt uses other words.
     """
     warning = inert(mention.warning)
-    room -= len(warning) - len(mention.warning)
-    lines, caution = _lines(verdict), verdict.caution if verdict.best else ""
-    while len(lines) > 1 and len("\n".join([*lines, caution])) > room:
-        lines.pop()
-    text = "\n".join([*lines, caution]).strip()
-    if len(text) > room:
-        text = text[: max(room - 1, 0)].rstrip() + "…"
-    return Reply(text=text, visibility=mention.visibility, warning=warning)
+    room -= length(warning) - length(mention.warning)
+    language = language_for(mention.language)
+    digest = hashlib.blake2b(mention.key.encode(), digest_size=8).digest()
+    voice = Voice(locales()[language], int.from_bytes(digest) + attempt)
+    caution = verdict.caution if verdict.best else ""
+    text = _fitted(_lines(voice, verdict), caution, lambda text: length(text) <= room)
+    return Reply(text=text, visibility=mention.visibility, warning=warning, language=language)
 
 
 def inert(text: str) -> str:
@@ -71,50 +69,91 @@ def inert(text: str) -> str:
     return AT.sub(rf"\g<0>{WORD_JOINER}", text)
 
 
-def _lines(verdict: Verdict) -> list[str]:
+def _fitted(lines: list[str], caution: str, fits: Callable[[str], bool]) -> str:
+    """As many of the lines as fit together with the caution."""
+
+    def together(*lines: str) -> str:
+        return "\n".join([*lines, caution] if caution else lines)
+
+    while len(lines) > 1 and not fits(together(*lines)):
+        lines.pop()
+    if fits(together(*lines)):
+        return together(*lines)
+    first = _cut(lines[0], lambda first: fits(together(first)))
+    return _cut(together(first), fits)
+
+
+def _cut(text: str, fits: Callable[[str], bool]) -> str:
+    if fits(text):
+        return text
+    while text and not fits(f"{text}…"):
+        text = text[:-1].rstrip()
+    return f"{text}…"
+
+
+def _lines(voice: Voice, verdict: Verdict) -> list[str]:
+    """What there is to say, what matters most first."""
     if verdict.notice:
-        return [_notice(verdict.notice, verdict.deleted)]
+        return [_notice(voice, verdict.notice, verdict.deleted)]
     match verdict.opinions:
         case ():
-            return [NOTICES["help"]]
+            return [_notice(voice, "help", 0)]
         case (only,):
-            return [_sentence(only, verdict.reference_name)]
+            lines = _about(voice, only, verdict.reference_name)
         case several:
-            return _ranking(several)
+            lines = _ranking(voice, several)
+    if verdict.best and verdict.accuracy is not None:
+        # Never all ten: that was a test, too.
+        lines.append(voice.say(voice.locale.accuracy, times=min(round(verdict.accuracy * 10), 9)))
+    return lines
 
 
-def _notice(notice: Notice, deleted: int) -> str:
-    if notice == "deleted" and deleted == 0:
-        return NOTHING_TO_DELETE
-    return NOTICES[notice].format(count="my reply to you" if deleted == 1 else f"{deleted} replies to you")
+def _notice(voice: Voice, notice: Notice, deleted: int) -> str:
+    if notice == "deleted":
+        forms = voice.locale.deleted
+        return voice.say((forms.none, forms.one, forms.many)[min(deleted, 2)], count=deleted)
+    return voice.say(voice.locale.notices[notice])
 
 
-def _sentence(opinion: Opinion, reference_name: str) -> str:
+def _about(voice: Voice, opinion: Opinion, reference_name: str) -> list[str]:
+    locale = voice.locale
     if isinstance(opinion, Declined):
-        return declined(opinion)
-    subject = "I looked at the preview picture: " if opinion.from_video else ""
-    score = f"{subject}{_points(opinion)}"
-    if opinion.percentile is None or not reference_name:
-        return f"{score}."
-    return f"{score}, better than {_percent(opinion.percentile)} % of {reference_name}."
+        return [voice.say(locale.declined_alone, reason=_reason(voice, opinion))]
+    words = voice.say(voice.pick(locale.verdicts[_band(opinion)]), score=_score(opinion))
+    lines = [voice.say(locale.preview, verdict=words) if opinion.from_video else words]
+    if opinion.percentile is not None and reference_name:
+        percent = _percent(opinion.percentile)
+        lines.append(voice.say(locale.comparison, percent=percent, reference=reference_name))
+    return lines
 
 
-def _ranking(opinions: tuple[Opinion, ...]) -> list[str]:
+def _ranking(voice: Voice, opinions: Sequence[Opinion]) -> list[str]:
     """Best first, each photo by its number in the post; at the end those that could not be judged."""
+    locale = voice.locale
     numbered = list(enumerate(opinions, start=1))
     judged = [(n, o) for n, o in numbered if isinstance(o, Judged)]
     judged.sort(key=lambda pair: pair[1].score, reverse=True)
-    lines = [f"Photo {n}: {_points(o)}{' (preview picture)' if o.from_video else ''}" for n, o in judged]
-    lines += [f"Photo {n}: {declined(o)}" for n, o in numbered if isinstance(o, Declined)]
-    return ["Best first:", *lines] if len(judged) > 1 else lines
+    first = voice.pick(locale.ranking) if len(judged) > 1 else locale.no_ranking
+    lines = [voice.say(first, photo=judged[0][0] if judged else None)]
+    for n, opinion in judged:
+        line = locale.ranked_preview if opinion.from_video else locale.ranked
+        lines.append(voice.say(line, photo=n, score=_score(opinion)))
+    declined = [(n, o) for n, o in numbered if isinstance(o, Declined)]
+    return lines + [voice.say(locale.declined_among, photo=n, reason=_reason(voice, o)) for n, o in declined]
 
 
-def declined(opinion: Declined) -> str:
+def _reason(voice: Voice, opinion: Declined) -> str:
     """Why a photo has no score, and what to do about it."""
-    return DECLINED[opinion.reason].format(value=opinion.value or 0, limit=opinion.limit or 0)
+    value, limit = round(opinion.value or 0), round(opinion.limit or 0)
+    return voice.say(voice.locale.declined[opinion.reason], value=value, limit=limit)
 
 
-def _points(opinion: Judged) -> str:
+def _band(opinion: Judged) -> Band:
+    share = opinion.score if opinion.percentile is None else opinion.percentile
+    return BANDS[4 - min(int(share * 5), 4)]
+
+
+def _score(opinion: Judged) -> str:
     return f"{round(opinion.score * 100)}/100"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Score = Annotated[float, Field(ge=0, le=1)]
 
@@ -45,7 +45,16 @@ class Card(BaseModel):
     """One sentence that every reply carries, for a judge that must not be taken at its word."""
     training: str
     metrics: dict[str, float] = {}
+    """What was measured; `accuracy`, the share of test photos it was right about, is told with each score."""
     licence: str
+
+    @field_validator("metrics")
+    @classmethod
+    def _check_accuracy(cls, metrics: dict[str, float]) -> dict[str, float]:
+        accuracy = metrics.get("accuracy", 0)
+        if not 0 <= accuracy <= 1:
+            raise ValueError(f"accuracy is {accuracy}; give it as a share of all, from 0 to 1")
+        return metrics
 
     @model_validator(mode="after")
     def _check_order(self) -> Self:
@@ -57,6 +66,11 @@ class Card(BaseModel):
         if self.reference and not self.reference_name:
             raise ValueError("reference_name must say what the reference photos are")
         return self
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of the test photos that the judge was right about, 0-1; None where nobody has measured it."""
+        return self.metrics.get("accuracy")
 
     def percentile(self, score: float) -> float | None:
         """Share of the reference photos that score lower, 0-1, ties half; None without a reference."""

@@ -74,6 +74,7 @@ def test_the_default_judge_says_in_its_card_what_it_learned_from(judge: Judge) -
     assert "drawn" in card.reference_name
     assert len(card.reference) == 101
     assert card.metrics["held_out_portraits"] >= 500
+    assert card.accuracy == card.metrics["accuracy"]
     assert "Apache-2.0" in card.licence
 
 

@@ -16,7 +16,6 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from redis import Redis
 
-from bot import wording
 from bot.demo import Bot, started
 from bot.processes import Processes
 from bot.sandbox.person import Person
@@ -24,6 +23,7 @@ from bot.valkey import start_valkey
 from tests.events import Log
 from tests.photos import portrait, portrait_jpeg
 from tests.web import drips, web
+from tests.words import declined
 
 pytestmark = pytest.mark.e2e
 
@@ -102,10 +102,15 @@ def environment_of(bot: Bot, process: str) -> str:
     return Path(f"/proc/{bot.processes.pid(process)}/environ").read_text()
 
 
-def answer(ann: Person, photo: Path, text: str = "@deepselfie look") -> str:
-    reply = ann.wait_for_reply(ann.post(text, [ann.upload(photo)]), SECONDS)
+def post_and_answer(ann: Person, photo: Path) -> tuple[str, str]:
+    post = ann.post("@deepselfie look", [ann.upload(photo)])
+    reply = ann.wait_for_reply(post, SECONDS)
     assert reply, "no reply"
-    return reply.text
+    return post, reply.text
+
+
+def answer(ann: Person, photo: Path) -> str:
+    return post_and_answer(ann, photo)[1]
 
 
 def test_a_photo_that_ends_its_decoder_gets_a_friendly_reply_and_the_next_one_its_turn(
@@ -114,7 +119,8 @@ def test_a_photo_that_ends_its_decoder_gets_a_friendly_reply_and_the_next_one_it
     bomb = photo.with_name("bomb.png")
     bomb.write_bytes(costly_png())
 
-    assert answer(ann, bomb) == f"@ann {wording.DECLINED['too_costly']}"
+    post, reply = post_and_answer(ann, bomb)
+    assert reply == f"@ann {declined(post, 'too_costly')}"
     assert "/100" in answer(ann, photo)
 
     assert log.named("decoder lost")
@@ -136,9 +142,8 @@ def test_fifty_servers_that_drip_do_not_delay_somebody_elses_photo(
         replies = [eve.wait_for_reply(post, SECONDS) for post in posts]
 
     assert seconds < SECONDS
-    slow = wording.DECLINED["too_slow"].format(limit=10)
-    assert {reply.text for reply in replies if reply} == {f"@eve {slow}"}
-    assert all(replies)
+    slow = [f"@eve {declined(post, 'too_slow', limit=10)}" for post in posts]
+    assert [reply.text for reply in replies if reply] == slow
 
 
 def test_nothing_of_a_photo_reaches_disk_logs_or_redis(

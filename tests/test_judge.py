@@ -45,6 +45,11 @@ def test_without_a_reference_there_is_no_rank() -> None:
     assert CARD.model_copy(update={"reference": ()}).percentile(0.5) is None
 
 
+def test_a_card_tells_how_often_the_judge_is_right_if_anybody_has_measured_it() -> None:
+    assert CARD.accuracy is None
+    assert CARD.model_copy(update={"metrics": {"accuracy": 0.61, "auc": 0.7}}).accuracy == 0.61
+
+
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
@@ -52,6 +57,8 @@ def test_without_a_reference_there_is_no_rank() -> None:
         ({"reference": (1.0, 0.0)}, "ascending"),
         ({"reference_name": ""}, "reference_name"),
         ({"caution": "x" * 200}, "120"),
+        ({"metrics": {"accuracy": 86.9}}, "accuracy is 86.9; give it as a share of all, from 0 to 1"),
+        ({"metrics": {"accuracy": -0.1}}, "accuracy is -0.1"),
         ({"unknown": 1}, "unknown"),
     ],
 )

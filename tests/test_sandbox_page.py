@@ -147,6 +147,18 @@ def test_a_reply_arrives_though_the_stream_broke(network: Network, page: Page, p
     expect(page.locator("#link-state")).to_have_text("live")
 
 
+def test_the_scores_of_several_photos_are_shown_whatever_language_they_come_in(
+    network: Network, page: Page, photo: Path
+) -> None:
+    ask(page, photo)
+    answer(
+        network, "1位は写真2\uff1a\n写真2\uff1a81/100\uff08プレビュー画像\uff09\nPhoto\u00a01\u00a0: 12/100"
+    )
+    score = page.locator(".posts > li").first.locator(".score")
+    expect(score.locator("b")).to_have_text(["81", "12"])
+    expect(score.locator("em")).to_have_text(["Photo 2", "Photo 1"])
+
+
 HEAR = """() => {
     window.heard = [];
     const status = document.getElementById("announcer");

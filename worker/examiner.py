@@ -86,6 +86,7 @@ class Examiner:
             judge=f"{card.name} {card.version}",
             reference_name=card.reference_name,
             caution=card.caution,
+            accuracy=card.accuracy,
         )
 
     def _decode(self, file: bytes) -> Look:

@@ -106,12 +106,12 @@ function media({ type, url, preview_url: preview, description, meta }) {
   return figure;
 }
 
-// The score, large: "73/100", or one for each of several photos, on a scale like a light meter's.
+// The score, large: "73/100", or in any language one for each of several photos, on a scale like a light meter's.
 function verdict(item, status) {
   const post = shown.get(status.in_reply_to_id);
   item.querySelector(".post").classList.add("verdict");
   item.querySelector(".took").textContent = post ? took(status, post) : "";
-  for (const [, photo, points] of plain(status).matchAll(/(?:Photo (\d): )?(\d{1,3})\/100/g)) {
+  for (const [, photo, points] of plain(status).matchAll(/(?:(\d)\s?[:：]\s?)?(\d{1,3})\/100/g)) {
     const scale = make("i");
     scale.style.setProperty("--points", Math.min(points, 100));
     const row = make("div");
