@@ -18,6 +18,8 @@ COMMANDS = {
     "listen": ("bot.command:listen", "watch the network for mentions"),
     "work": ("worker.command:work", "judge the photos of mentions"),
     "respond": ("bot.command:respond", "post the replies"),
+    "login": ("bot.login.command:login", "get the bot's account on a network ready, step by step"),
+    "doctor": ("bot.doctor.command:doctor", "check everything that the bot needs, and say what to do"),
     "status": ("bot.operations:status", "show how the bot is doing"),
     "retry": ("bot.operations:retry", "give failed mentions another chance"),
     "forget": ("bot.operations:forget", "delete what is held about somebody"),
