@@ -69,9 +69,10 @@ def test_every_command_is_mentioned(readme: str) -> None:
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_command_and_variable_that_a_document_names_exists(document: str, repository: Path) -> None:
     text = (repository / document).read_text()
+    spans = re.findall(r"`[^`]+`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
     code = "".join(file.read_text() for file in repository.glob("[bw]*/**/*.py"))
 
-    assert set(re.findall(r"deepselfie ([a-z]+)\b", " ".join(re.findall(r"`[^`]+`", text)))) <= set(COMMANDS)
+    assert set(re.findall(r"deepselfie ([a-z]+)\b", " ".join(spans))) <= set(COMMANDS)
     names = re.findall(r"`((?:MASTODON|BLUESKY|X|BOT|WORKER)_[A-Z_]+?)(?:_FILE)?[=`]", text)
     assert [name for name in names if f'"{name}"' not in code] == []
 

@@ -1,4 +1,4 @@
-"""The account on X. What is read here costs as any reading does: a cent at the most."""
+"""The account on X. What is read here costs as any reading does: one account."""
 
 from __future__ import annotations
 
