@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +13,7 @@ import httpx
 import pytest
 
 from bot.login.mastodon import SCOPES
-from tests.operating import Operator, run
+from tests.operating import SECONDS, Operator, run
 from tests.sandbox import Network, client
 
 pytestmark = pytest.mark.e2e
@@ -161,6 +164,31 @@ def test_no_secret_is_ever_shown(network: Network, tmp_path: Path) -> None:
 
     for secret in (kept(tmp_path), network.token):
         assert secret not in operator.said + settings
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [(b"s3cret\n", "does not answer"), (b"\x04", "the input ended before an answer to: Access token")],
+)
+def test_a_terminal_does_not_show_a_secret(typed: bytes, words: str) -> None:
+    screen, terminal = os.openpty()
+    command = [sys.executable, "-m", "bot", "login", "mastodon", "--url", "http://127.0.0.1:1"]
+    with subprocess.Popen(
+        [*command, "--token", "-"], stdin=terminal, stderr=subprocess.PIPE, start_new_session=True
+    ) as process:
+        assert process.stderr
+        said = process.stderr.read(len("Access token (not shown): "))
+        os.write(screen, typed)
+        said += process.stderr.read()
+        assert process.wait(SECONDS) == 1
+    # So that there is something to read in any case.
+    os.write(terminal, b".")
+    echoed = os.read(screen, 1000)
+    os.close(screen)
+    os.close(terminal)
+
+    assert words in said.decode()
+    assert b"s3cret" not in said + echoed
 
 
 def test_a_token_on_the_command_line_is_refused_and_not_repeated(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ class Conversation:
         while True:
             answer = self._read(f"{question}: ")
             if answer is None:
-                raise LoginFailed(f"the input ended before an answer to: {question}; start again")
+                raise _ended(question)
             if answer:
                 return answer
 
@@ -53,8 +53,11 @@ class Conversation:
         """
         if not self.answers.isatty():
             return self.ask(question)
-        while not (answer := getpass.getpass(f"{question} (not shown): ", self.words).strip()):
-            pass
+        try:
+            while not (answer := getpass.getpass(f"{question} (not shown): ", self.words).strip()):
+                pass
+        except EOFError:
+            raise _ended(question) from None
         return answer
 
     def ask_if_wanted(self, question: str) -> str:
@@ -87,6 +90,10 @@ class Conversation:
         if not self.answers.isatty():
             print(file=self.words)
         return line.strip() if line else None
+
+
+def _ended(question: str) -> LoginFailed:
+    return LoginFailed(f"the input ended before an answer to: {question}; start again")
 
 
 def _is_here(host: str) -> bool:
