@@ -18,6 +18,8 @@ COMMANDS = {
     "listen": ("bot.command:listen", "watch the network for mentions"),
     "work": ("worker.command:work", "judge the photos of mentions"),
     "respond": ("bot.command:respond", "post the replies"),
+    "login": ("bot.login.command:login", "get the bot's account on a network ready, step by step"),
+    "doctor": ("bot.doctor.command:doctor", "check everything that the bot needs, and say what to do"),
     "status": ("bot.operations:status", "show how the bot is doing"),
     "retry": ("bot.operations:retry", "give failed mentions another chance"),
     "forget": ("bot.operations:forget", "delete what is held about somebody"),
@@ -59,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def listen(arguments: Sequence[str]) -> int:
     """Run the listener."""
-    _parser("listen", "It needs REDIS_URL, and an account: see README.md.").parse_args(arguments)
+    _take_dry_run(_parser("listen", "It needs REDIS_URL, and an account: see README.md."), arguments)
     from bot import logs, queues
     from bot.ledger import Ledger
     from bot.listener import Listeners
@@ -84,7 +86,7 @@ def listen(arguments: Sequence[str]) -> int:
 
 def respond(arguments: Sequence[str]) -> int:
     """Run the responder."""
-    _parser("respond", "It needs REDIS_URL, and an account: see README.md.").parse_args(arguments)
+    _take_dry_run(_parser("respond", "It needs REDIS_URL, and an account: see README.md."), arguments)
     from bot import logs, queues
     from bot.ledger import Ledger
     from bot.networks.accounts import accounts
@@ -104,6 +106,18 @@ def respond(arguments: Sequence[str]) -> int:
     except (SettingsError, queues.RedisUnavailable, NetworkError) as error:
         return complain(error)
     return 0
+
+
+def _take_dry_run(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
+    """Read the arguments; as BOT_DRY_RUN the wish reaches the jobs that this process runs, too."""
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="everything but the post: the replies are logged, and their mentions count as dealt with "
+        "(the same as BOT_DRY_RUN=yes)",
+    )
+    if parser.parse_args(arguments).dry_run:
+        os.environ["BOT_DRY_RUN"] = "yes"
 
 
 def demo(arguments: Sequence[str]) -> int:

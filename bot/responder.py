@@ -29,13 +29,21 @@ SEND_TRIES = 50
 
 
 class Responder:
-    """Posts replies on one network."""
+    """Posts replies on one network.
 
-    def __init__(self, network: Network, ledger: Ledger, *, apologise: bool) -> None:
+    Args:
+        network: The account to post from.
+        ledger: What is known of the mentions.
+        apologise: Late mentions get an apology; False: silence.
+        dry_run: Only log what would be posted; nothing in the network changes.
+    """
+
+    def __init__(self, network: Network, ledger: Ledger, *, apologise: bool, dry_run: bool = False) -> None:
         self._network = network
         self._ledger = ledger
         self._keeper = Keeper(ledger)
         self._apologise = apologise
+        self._dry_run = dry_run
 
     def respond(self, key: str) -> None:
         """Answer the mention with this key, if nobody else does or has."""
@@ -94,6 +102,10 @@ class Responder:
         if not (hold.is_certain or without("fencing")):
             LOG.warning("lease lost", key=lease.key)
             return
+        if self._dry_run:
+            self._ledger.close(lease, "skipped", {"reason": "dry run"})
+            LOG.info("would answer", key=lease.key, text=reply.text)
+            return
         reach("before the post")
         posted = self._network.reply(lease.mention, reply)
         reach("after the post")
@@ -111,6 +123,9 @@ class Responder:
         replies = people.replies(mention.network, mention.author)
         if mention.answers_bot:
             replies = {key: reply for key, reply in replies.items() if reply == mention.in_reply_to}
+        if self._dry_run:
+            LOG.info("would delete", key=lease.key, replies=len(replies))
+            return Verdict(notice="deleted", deleted=len(replies))
         for key, reply in replies.items():
             self._network.delete(reply)
             people.note_deleted(key)
@@ -172,4 +187,9 @@ def responder(network: str) -> Responder:
     """
     settings = load(BotSettings, os.environ)
     ledger = Ledger(queues.connect(settings.redis_url.get_secret_value()), settings.policy)
-    return Responder(connect(account_on(network, os.environ)), ledger, apologise=settings.policy.apologise)
+    return Responder(
+        connect(account_on(network, os.environ)),
+        ledger,
+        apologise=settings.policy.apologise,
+        dry_run=settings.dry_run == "yes",
+    )

@@ -68,6 +68,9 @@ class BotSettings(Settings):
     retention_days: Annotated[float, Field(gt=0, le=3650)] = Field(
         30, alias="BOT_RETENTION_DAYS", description="days for which the outcome of a mention is kept"
     )
+    dry_run: Literal["no", "yes"] = Field(
+        "no", alias="BOT_DRY_RUN", description="whether replies are only logged, not posted (yes), or posted"
+    )
 
     @property
     def policy(self) -> Policy:

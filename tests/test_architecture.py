@@ -16,6 +16,7 @@ ALLOWED = {
     "worker": {
         "worker",
         "bot.chaos",
+        "bot.doctor.finding",
         "bot.keeper",
         "bot.ledger",
         "bot.logs",

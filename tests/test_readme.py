@@ -19,6 +19,8 @@ from worker.settings import WorkerSettings
 SETTINGS: list[type[Group]] = [ListenerSettings, WorkerSettings, *KINDS]
 OPERATIONS = {"status", "retry", "forget"}
 ENDLESS = {"listen", "work", "respond", "sandbox"}
+NEED_AN_ACCOUNT = {"login", "doctor"}
+DOCUMENTS = ["README.md", "docs/networks.md", "docs/redis.md"]
 
 
 @pytest.fixture
@@ -64,6 +66,25 @@ def test_every_command_is_mentioned(readme: str) -> None:
     ] == []
 
 
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_command_and_variable_that_a_document_names_exists(document: str, repository: Path) -> None:
+    text = (repository / document).read_text()
+    spans = re.findall(r"`[^`]+`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+    code = "".join(file.read_text() for file in repository.glob("[bw]*/**/*.py"))
+
+    assert set(re.findall(r"deepselfie ([a-z]+)\b", " ".join(spans))) <= set(COMMANDS)
+    names = re.findall(r"`((?:MASTODON|BLUESKY|X|BOT|WORKER)_[A-Z_]+?)(?:_FILE)?[=`]", text)
+    assert [name for name in names if f'"{name}"' not in code] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_link_to_a_file_leads_somewhere(document: str, repository: Path) -> None:
+    place = (repository / document).parent
+    links = re.findall(r"\]\(([^)#:]+)\)", (repository / document).read_text())
+
+    assert [link for link in links if not (place / link).exists()] == []
+
+
 @pytest.mark.e2e
 @pytest.mark.parametrize("line", commands())
 def test_a_command_of_the_readme_works(line: str, repository: Path, tmp_path: Path, redis_url: str) -> None:
@@ -74,8 +95,8 @@ def test_a_command_of_the_readme_works(line: str, repository: Path, tmp_path: Pa
     else:
         assert program == ".venv/bin/deepselfie"
         (tmp_path / "photo.jpg").write_bytes(portrait_jpeg())
-        endless = arguments[0] in ENDLESS
-        command, place = [sys.executable, "-m", "bot", *arguments, *["--help"] * endless], tmp_path
+        only_help = arguments[0] in ENDLESS | NEED_AN_ACCOUNT
+        command, place = [sys.executable, "-m", "bot", *arguments, *["--help"] * only_help], tmp_path
 
     environment = os.environ | {"PYTHONPATH": str(repository)}
     if set(arguments) & OPERATIONS:

@@ -88,8 +88,14 @@ def account_json(store: Store, person: sqlite3.Row, base: str) -> dict[str, Any]
         "noindex": True,
         "emojis": [],
         "roles": [],
-        "fields": [],
+        "fields": fields(store, person),
     }
+
+
+def fields(store: Store, person: sqlite3.Row) -> list[dict[str, Any]]:
+    """Return the lines of a profile's table."""
+    query = "SELECT name, value FROM fields WHERE person = ? ORDER BY place"
+    return [dict(row) | {"verified_at": None} for row in store.db.execute(query, (person["id"],))]
 
 
 async def verify_credentials(call: Call) -> Response:
@@ -99,7 +105,7 @@ async def verify_credentials(call: Call) -> Response:
         "sensitive": False,
         "language": None,
         "note": "",
-        "fields": [],
+        "fields": fields(call.sandbox.store, call.asker),
         "follow_requests_count": 0,
     }
     return JSONResponse({**account_json(call.sandbox.store, call.asker, call.base), "source": source})

@@ -119,7 +119,10 @@ def person_of(store: Store, token: str) -> sqlite3.Row | None:
     """Return the person a token belongs to; None without a token, 401 for an unknown one."""
     if not token:
         return None
-    row = store.db.execute("SELECT * FROM people WHERE token_digest = ?", (digest(token),)).fetchone()
+    query = (
+        "SELECT * FROM people WHERE token_digest = :it OR id = (SELECT person FROM tokens WHERE digest = :it)"
+    )
+    row = store.db.execute(query, {"it": digest(token)}).fetchone()
     if row is None:
         raise bad_token()
     return row  # type: ignore[no-any-return]
@@ -131,7 +134,7 @@ async def read_call(sandbox: Sandbox, request: Request, person: sqlite3.Row | No
     for name, value in request.query_params.multi_items():
         values.setdefault(name.removesuffix("[]"), []).append(value)
     parsed = None
-    if request.method in {"POST", "PUT", "DELETE"}:
+    if request.method in {"POST", "PUT", "PATCH", "DELETE"}:
         content = await _read_body(request)
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == "application/json" and content:

@@ -18,7 +18,9 @@ from bot.sandbox import (
     instance,
     media,
     notifications,
+    oauth,
     posting,
+    profile,
     statuses,
     stream,
     timelines,
@@ -46,6 +48,7 @@ async def healthy(_: Call) -> Response:
 
 ENDPOINTS = (
     Endpoint("GET /api/v1/accounts/verify_credentials", accounts.verify_credentials),
+    Endpoint("PATCH /api/v1/accounts/update_credentials", profile.update),
     Endpoint("GET /api/v1/accounts/lookup", accounts.lookup),
     Endpoint("GET /api/v1/accounts/:id", accounts.show),
     Endpoint("GET /api/v1/accounts/:id/statuses", timelines.of_account),
@@ -62,7 +65,13 @@ ENDPOINTS = (
     Endpoint("GET /api/v1/timelines/home", timelines.home),
     Endpoint("GET /api/v1/notifications", notifications.listing),
     Endpoint("GET /api/v1/notifications/:id", notifications.show),
+    Endpoint("GET /api/v2/notifications/policy", profile.policy),
+    Endpoint("PATCH /api/v2/notifications/policy", profile.decide),
     Endpoint("GET /api/v1/streaming/health", healthy, counted=False),
+    Endpoint("POST /api/v1/apps", oauth.register),
+    Endpoint("GET /oauth/authorize", oauth.ask),
+    Endpoint("POST /oauth/authorize", oauth.allow),
+    Endpoint("POST /oauth/token", oauth.exchange),
     Endpoint("POST /sandbox/people", accounts.join),
     Endpoint("GET /media/:folder/:file", media.download, counted=False),
 )
@@ -111,7 +120,9 @@ def caller(request: Request) -> str:
 
 
 async def _attempt(sandbox: Sandbox, endpoint: Endpoint, request: Request) -> Response:
-    person = person_of(sandbox.store, token_of(request))
+    token = token_of(request)
+    person = person_of(sandbox.store, token)
+    oauth.check_scope(sandbox.store, token, endpoint.name)
     call = await read_call(sandbox, request, person)
     if endpoint in CONTROLS:
         return await endpoint.handler(call)

@@ -22,6 +22,37 @@ CREATE TABLE IF NOT EXISTS profiles (
     note TEXT NOT NULL,
     created_at TEXT
 );
+CREATE TABLE IF NOT EXISTS fields (
+    person INTEGER NOT NULL,
+    place INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (person, place)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS policies (
+    person INTEGER NOT NULL,
+    subject TEXT NOT NULL,
+    decision TEXT NOT NULL,
+    PRIMARY KEY (person, subject)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS apps (
+    client TEXT PRIMARY KEY,
+    secret TEXT NOT NULL,
+    name TEXT NOT NULL,
+    scopes TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS codes (
+    digest TEXT PRIMARY KEY,
+    client TEXT NOT NULL,
+    person INTEGER NOT NULL,
+    scopes TEXT NOT NULL,
+    at REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS tokens (
+    digest TEXT PRIMARY KEY,
+    person INTEGER NOT NULL,
+    scopes TEXT NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS media (
     id INTEGER PRIMARY KEY,
     owner INTEGER NOT NULL REFERENCES people (id),
