@@ -3,8 +3,8 @@
     squish ──► a decoder that is free (decoder.py, confined) ──► pixels, or why there are none
 
 Decoders are programs started afresh, not forks of the worker: nothing of the worker's memory, environment or
-open files is in them. One that crashes, hangs or eats too much is ended and replaced; it costs its photo. One
-that a photo has quietly taken over can lie about later ones, until it is replaced after a thousand; no more.
+open files is in them. One that crashes, hangs or eats too much costs its photo, and is replaced. One that was
+quietly taken over can lie about later photos, until it is replaced after a thousand.
 """
 
 from __future__ import annotations
@@ -245,7 +245,6 @@ class _Decoder:
 
 
 def _seconds_until(deadline: float) -> float:
-    seconds = deadline - time.monotonic()
-    if seconds <= 0:
-        raise TimeoutError("it took too long")
-    return seconds
+    if (seconds := deadline - time.monotonic()) > 0:
+        return seconds
+    raise TimeoutError("it took too long")
