@@ -98,7 +98,7 @@ def test_a_gif_may_have_a_frame_that_is_larger_than_the_whole() -> None:
 
 
 def test_a_webp_that_needs_more_memory_than_there_is_is_refused_by_both_numbers() -> None:
-    with pytest.raises(PhotoRejected, match="takes 583 MB to decode, limit is 450 MB") as refusal:
+    with pytest.raises(PhotoRejected, match="takes 583 MB to decode, limit is 440 MB") as refusal:
         squish(bombs.webp_canvas(6000, 6000), side=32)
 
     assert refusal.value.fault == "too_costly"
