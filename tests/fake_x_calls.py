@@ -134,7 +134,7 @@ class Calls(Handler):
 
     def _connects(self, query: Query) -> Any:
         del query
-        return {"connects": self.world.stream.connects}
+        return {"connects": self.world.stream.connects, "open": self.world.stream.is_open}
 
 
 def _number(value: Any) -> int | None:

@@ -39,6 +39,10 @@ class Stream:
         self.connects: list[float] = []
         """When the stream was opened, in seconds since 1970; attempts that were refused count too."""
 
+    @property
+    def is_open(self) -> bool:
+        return self._waiting is not None
+
     def deliver(self, post: int) -> None:
         """Send a new post down the stream, if there is one."""
         if self._waiting:

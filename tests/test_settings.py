@@ -116,3 +116,19 @@ def test_an_account_that_is_told_of_in_part_is_an_error_that_names_the_rest() ->
 def test_mentions_of_a_network_that_the_bot_has_left_are_an_error_that_names_it() -> None:
     with pytest.raises(SettingsError, match="no account on x"):
         account_on("x", NETWORK)
+
+
+X = dict.fromkeys(
+    ("X_CONSUMER_KEY", "X_CONSUMER_SECRET", "X_ACCESS_TOKEN", "X_ACCESS_TOKEN_SECRET", "X_BEARER_TOKEN"),
+    "s3cret",
+)
+
+
+def test_the_bot_may_be_on_x_too() -> None:
+    assert [account.network for account in accounts(NETWORK | X)] == ["mastodon", "x"]
+    assert account_on("x", X).secrets == {"s3cret"}
+
+
+def test_a_budget_below_nothing_is_an_error() -> None:
+    with pytest.raises(SettingsError, match="X_DAILY_BUDGET is '-1', which is wrong"):
+        accounts(X | {"X_DAILY_BUDGET": "-1"})

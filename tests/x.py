@@ -69,6 +69,9 @@ class FakeX:
         found: list[float] = self.http.get("/sandbox/connects").json()["connects"]
         return found
 
+    def is_streaming(self) -> bool:
+        return bool(self.http.get("/sandbox/connects").json()["open"])
+
     def picture(self, post: str) -> tuple[bytes, str, str]:
         """Bytes, media type and description of the picture of a post."""
         import sqlite3

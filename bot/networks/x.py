@@ -6,9 +6,11 @@ closed cleanly, and dies of an event without a tag and of whatever its reader ra
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from redis import RedisError
 
 from bot import queues
 from bot.budget import Budget
@@ -24,8 +26,8 @@ LOG = Log(__name__)
 MAX_LENGTH = 280
 MAX_PICTURES = 4
 PAGE_SIZE = 100
-# X keeps the last 800 mentions and the last 3,200 posts of an account at hand.
-MOST_PAGES = 32
+# More than X has at hand of anything; a look must end.
+MOST_PAGES = 100
 
 # A mention may show up after one with a higher id, and some right behind `since_id` never do: the cursor
 # stays this far behind, and every look begins as far before it. The ledger knows which ones it has seen.
@@ -36,18 +38,21 @@ BEFORE_ALL_IDS = "1"
 
 # tweepy writes the same names with underscores.
 QUERY: dict[str, Any] = {name.replace(".", "_"): list(values) for name, values in x_wire.FIELDS.items()}
+QUERY_OWN: dict[str, Any] = {"tweet_fields": ["author_id", "created_at", "referenced_tweets"]}
 
 
 def connect(account: XAccount) -> X:
     """Log in.
 
     Raises:
-        NetworkError: X cannot be reached, or does not accept the tokens.
-        RedisUnavailable: Redis, where the budget is counted, does not answer.
+        NetworkError: X cannot be reached, does not accept the tokens, or nobody can count what it costs.
     """
-    redis = queues.connect(account.redis_url.get_secret_value())
-    budget = Budget(redis, "x", account.daily_budget, account.monthly_budget)
-    return X(Client(account, budget), account)
+    try:
+        redis = queues.connect(account.redis_url.get_secret_value())
+        budget = Budget(redis, "x", account.daily_budget, account.monthly_budget)
+        return X(Client(account, budget), account)
+    except (queues.RedisUnavailable, RedisError) as error:
+        raise NetworkError(f"without Redis nothing is asked of X: {error}") from None
 
 
 class X:
@@ -70,7 +75,11 @@ class X:
     def mentions_after(self, cursor: str | None) -> Page:
         """The mentions after the cursor, oldest first; the latest ones for no cursor."""
         since = _before(cursor) if cursor else None
-        heard = self._all(self._client.get_users_mentions, since, pages=MOST_PAGES if cursor else 1)
+        heard = [
+            pair
+            for answer in self._pages(self._client.get_users_mentions, since, QUERY)
+            for pair in self._read(answer)
+        ]
         heard.sort(key=lambda pair: int(pair[0].id))
         mentions = tuple(mention for _, mention in heard if mention)
         if cursor is None:
@@ -121,9 +130,10 @@ class X:
 
     def find_reply(self, mention: Mention) -> Posted | None:
         """The bot's own reply to this mention, if X shows one among the bot's posts."""
-        for post, _ in self._all(self._client.get_users_tweets, mention.id, pages=MOST_PAGES):
-            if post.refers_to("replied_to") == mention.id:
-                return self._posted(post.id)
+        for answer in self._pages(self._client.get_users_tweets, mention.id, QUERY_OWN):
+            for post, _ in self._read(answer):
+                if post.refers_to("replied_to") == mention.id:
+                    return self._posted(post.id)
         return None
 
     def delete(self, reply_id: str) -> None:
@@ -134,30 +144,26 @@ class X:
             if error.trouble != "gone":
                 raise
 
-    def _all(
-        self, look: Callable[..., Any], since: str | None, pages: int
-    ) -> list[tuple[x_wire.Tweet, Mention | None]]:
-        """The posts that are younger than `since`, youngest first, each with the mention that it is."""
-        found: list[tuple[x_wire.Tweet, Mention | None]] = []
+    def _pages(
+        self, look: Callable[..., Any], since: str | None, query: dict[str, Any]
+    ) -> Iterator[x_wire.Answer]:
+        """The posts that are younger than `since`, the youngest first; without it, only the first page."""
         token = None
-        for _ in range(pages):
-            answer = x_wire.Answer.model_validate(
-                look(
-                    self._me.id,
-                    since_id=since,
-                    pagination_token=token,
-                    max_results=PAGE_SIZE,
-                    user_auth=True,
-                    **QUERY,
-                )
+        for _ in range(MOST_PAGES):
+            found = look(
+                self._me.id,
+                since_id=since,
+                pagination_token=token,
+                max_results=PAGE_SIZE,
+                user_auth=True,
+                **query,
             )
-            found += self._read(answer)
+            answer = x_wire.Answer.model_validate(found)
+            yield answer
             token = answer.meta.get("next_token")
-            if not token:
-                return found
-        if since:
-            LOG.warning("more than X was asked for", network=self.name, posts=len(found), since=since)
-        return found
+            if not token or since is None:
+                return
+        LOG.warning("more than X was asked for", network=self.name, since=since)
 
     def _read(self, answer: x_wire.Answer) -> list[tuple[x_wire.Tweet, Mention | None]]:
         around, posts = x_wire.Around.of(answer), answer.posts

@@ -50,7 +50,8 @@ def http_error(response: requests.Response, doing: str) -> HttpError:
         f"{doing}: X answered {response.status_code} {words}{advice}",
         trouble=trouble,
         permanent=trouble not in PASSING,
-        unknown=trouble == "unreachable" and not _only_reads(response.request.method),
+        # What a text is a duplicate of may be the very reply whose answer was lost.
+        unknown=trouble in {"unreachable", "duplicate"} and not _only_reads(response.request.method),
         retry_after=wait,
     )
 

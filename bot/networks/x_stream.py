@@ -71,8 +71,12 @@ def _rules(client: Client) -> list[tuple[str, str, str]]:
 
 
 @contextmanager
-def opened(client: Client) -> Iterator[Iterator[bytes]]:
+def opened(client: Client, silence: float = SILENCE_SECONDS) -> Iterator[Iterator[bytes]]:
     """Open the stream, for as long as its lines are wanted.
+
+    Args:
+        client: Who opens it.
+        silence: Seconds without a sign of life after which it counts as dead.
 
     Raises:
         NetworkError: It does not open, breaks, or falls silent.
@@ -84,7 +88,7 @@ def opened(client: Client) -> Iterator[Iterator[bytes]]:
         user_auth=False,
         params=params,
         stream=True,
-        timeout=(TIMEOUT_SECONDS, SILENCE_SECONDS),
+        timeout=(TIMEOUT_SECONDS, silence),
         headers={"Accept-Encoding": "identity"},
     )
     with response:

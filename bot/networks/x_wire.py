@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ValidationError
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, ValidationError
 from pydantic_core import from_json
 
 from bot.etiquette import command_in
@@ -89,7 +89,7 @@ class Reference(BaseModel):
 class Tweet(BaseModel):
     """A post."""
 
-    id: str
+    id: Annotated[str, Field(pattern=r"^[0-9]{1,19}$")]
     text: str = ""
     author_id: str = ""
     created_at: AwareDatetime
