@@ -106,6 +106,42 @@ class Calls(Handler):
         media = self.world.store.insert("media", owner=self.person, type="photo", kind=kind, content=content)
         return {"data": {"id": str(media), "media_key": f"3_{media}", "size": len(content)}}
 
+    def _begin_upload(self, query: Query) -> Any:
+        del query
+        wanted = self._json()
+        total, kind = wanted["total_bytes"], wanted["media_type"]
+        if wanted["media_category"] != "tweet_image" or not 0 < total <= LARGEST_PICTURE:
+            raise invalid(f"a tweet_image has 1 to {LARGEST_PICTURE} bytes, this has {total}")
+        media = self.world.store.insert(
+            "media", owner=self.person, type="photo", kind=kind, content=b"", total=total
+        )
+        return {"data": {"id": str(media), "media_key": f"3_{media}", "expires_after_secs": 86400}}
+
+    def _append(self, query: Query, media: int) -> Any:
+        del query
+        parts = self._multipart()
+        with self.world.store.lock:
+            row = self._own_media(media)
+            if parts["segment_index"][0] != str(row["segments"]).encode():
+                raise invalid(f"segment_index is not {row['segments']}")
+            content = row["content"] + parts["media"][0]
+            change = "UPDATE media SET content = ?, segments = segments + 1 WHERE id = ?"
+            self.world.store.rows(change, content, media)
+        return {"data": {"expires_at": 86400}}
+
+    def _end_upload(self, query: Query, media: int) -> Any:
+        del query
+        row = self._own_media(media)
+        if len(row["content"]) != row["total"]:
+            raise invalid(f"{len(row['content'])} bytes came, {row['total']} were announced")
+        return {"data": {"id": str(media), "media_key": f"3_{media}", "size": row["total"]}}
+
+    def _own_media(self, media: int) -> Any:
+        row = self.world.store.one("SELECT * FROM media WHERE id = ? AND owner = ?", media, self.person)
+        if not row:
+            raise invalid(f"there is no media {media}")
+        return row
+
     def _describe(self, query: Query) -> Any:
         del query
         wanted = self._json()

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from bot.etiquette import Rules
-from bot.networks.accounts import MastodonAccount, account_on, accounts
+from bot.networks import connect
+from bot.networks.accounts import Account, MastodonAccount, account_on, accounts
+from bot.networks.base import NetworkError
 from bot.settings import BotSettings, ListenerSettings, Settings, SettingsError, load
 
 NETWORK = {"MASTODON_URL": "https://example.social", "MASTODON_TOKEN": "s3cret"}
@@ -101,6 +103,17 @@ def test_without_settings_the_rules_are_the_default_ones() -> None:
 def test_the_bot_is_where_the_environment_gives_it_an_account() -> None:
     assert [account.network for account in accounts(NETWORK)] == ["mastodon"]
     assert account_on("mastodon", NETWORK) == load(MastodonAccount, NETWORK)
+
+
+def test_a_network_whose_package_is_missing_says_what_to_install() -> None:
+    class Elsewhere(Account):
+        network = "elsewhere"
+        adapter = "no_such_package:connect"
+
+    with pytest.raises(
+        NetworkError, match=r"needs no_such_package: run pip install 'deepselfie\[elsewhere\]'"
+    ):
+        connect(Elsewhere())
 
 
 def test_without_any_account_the_bot_says_what_to_set() -> None:

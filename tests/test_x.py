@@ -132,7 +132,8 @@ def test_no_link_goes_out(bot: X, ann: Person, network: FakeX) -> None:
 
 
 def test_a_picture_arrives_byte_for_byte_with_its_description(bot: X, ann: Person, network: FakeX) -> None:
-    content = bytes(range(256)) * 999 + b"\r\n--\r\n"
+    # More than one segment, and full of what ends lines and forms.
+    content = bytes(range(256)) * 9999 + b"\r\n--\r\n"
     picture = Picture(content=content, kind="image/png", description="Ann, smiling")
 
     posted = bot.reply(heard(bot, ann.post("@deepselfie look")), say("83/100.", picture))

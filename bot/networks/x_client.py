@@ -18,6 +18,7 @@ from bot.networks.x_errors import http_error, transport_errors
 USER_AGENT = "deepselfie (a bot that judges photos)"
 TIMEOUT_SECONDS = 10
 MAX_DESCRIPTION = 1000
+SEGMENT_BYTES = 1 << 20
 
 
 class Client(tweepy.Client):  # type: ignore[misc]
@@ -79,13 +80,17 @@ class Client(tweepy.Client):  # type: ignore[misc]
             NetworkError: It failed.
         """
         route = "/2/media/upload"
-        picture = {"media": ("picture", content, kind)}
-        fields = {"media_category": "tweet_image", "media_type": kind}
-        response = self.send("POST", route, user_auth=True, files=picture, data=fields)
+        about = {"media_category": "tweet_image", "media_type": kind, "total_bytes": len(content)}
+        answer = self.request("POST", f"{route}/initialize", json=about, user_auth=True).json()
         try:
-            media = str(response.json()["data"]["id"])
-        except (requests.JSONDecodeError, LookupError, TypeError):
-            raise NetworkError(f"POST {route}: X gave the picture no id") from None
+            media = str(answer["data"]["id"])
+        except (LookupError, TypeError):
+            raise NetworkError(f"POST {route}/initialize: X gave the picture no id") from None
+        for index, start in enumerate(range(0, len(content), SEGMENT_BYTES)):
+            segment = {"media": ("picture", content[start : start + SEGMENT_BYTES], kind)}
+            place = {"segment_index": str(index)}
+            self.send("POST", f"{route}/{media}/append", user_auth=True, files=segment, data=place)
+        self.request("POST", f"{route}/{media}/finalize", user_auth=True)
         if description:
             metadata = {"alt_text": {"text": description[:MAX_DESCRIPTION]}}
             self.request(
