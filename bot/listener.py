@@ -180,6 +180,7 @@ class Listener:
         failures = 0
         while not self._stopped:
             started = time.monotonic()
+            asked = None
             self._is_open = False
             try:
                 self._network.watch(lambda mention: self._take([mention]), self._alive)
@@ -188,11 +189,12 @@ class Listener:
                 LOG.warning("stream failed", network=self._network.name, error=str(error))
                 if _permanent(error):
                     return
+                asked = _asked_for(error)
             except Exception:
                 LOG.exception("stream failed", network=self._network.name)
             failures = 1 if time.monotonic() - started > STABLE_SECONDS else failures + 1
             # Also after a clean close: a server that closes at once must not be hammered.
-            time.sleep(_pause(failures))
+            time.sleep(asked or _pause(failures))
 
     def _alive(self) -> None:
         beat(self._redis, f"{self._network.name} stream")

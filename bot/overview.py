@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from redis import Redis
 
 from bot import queues
 from bot.beats import silences
+from bot.budget import Spent, spent
 from bot.ledger import Ledger
 
 OPEN_STATES = ("new", "judging", "ready", "sending")
@@ -33,6 +35,8 @@ class Overview:
     queues: dict[str, queues.Line]
     silences: dict[str, float]
     """Since each stream's and poller's last sign of life."""
+    budgets: Mapping[str, Spent]
+    """What each network that costs something has cost, and may, in dollars."""
 
     def as_json(self) -> dict[str, Any]:
         """The overview for programs."""
@@ -51,6 +55,11 @@ class Overview:
             age = f", the first for {_duration(line.age)}" if line.age is not None else ""
             lines.append(f"{name:10} {line.jobs} waiting{age}; {line.workers} at work")
         lines += [f"{name}: last seen {_duration(seconds)} ago" for name, seconds in self.silences.items()]
+        lines += [
+            f"{name} budget: ${cost.today:.2f} of ${cost.daily:.2f} today, "
+            f"${cost.month:.2f} of ${cost.monthly:.2f} this month"
+            for name, cost in self.budgets.items()
+        ]
         return "\n".join(lines)
 
 
@@ -74,6 +83,7 @@ def look(redis: Redis) -> Overview:
         oldest_key=oldest,
         queues={name: queues.line(redis, name) for name in queues.JOBS},
         silences=silences(redis),
+        budgets=spent(redis),
     )
 
 

@@ -19,7 +19,10 @@ from tests.sandbox import Network, join, sandbox
 def no_settings_from_outside() -> None:
     """Keep a developer's own bot and Redis out of the tests."""
     for name in list(os.environ):
-        if name.startswith(("BOT_", "MASTODON_", "REDIS_", "SANDBOX_", "WORKER_")) or name == "LOG_FORMAT":
+        if (
+            name.startswith(("BOT_", "MASTODON_", "REDIS_", "SANDBOX_", "WORKER_", "X_"))
+            or name == "LOG_FORMAT"
+        ):
             del os.environ[name]
 
 

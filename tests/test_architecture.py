@@ -81,6 +81,10 @@ def test_listener_and_responder_do_without_what_only_the_worker_needs(process: s
     assert not loaded_by(process) & {"onnxruntime", "numpy", "PIL", "httpcore", "starlette", "uvicorn"}
 
 
+def test_nothing_is_loaded_of_a_network_that_the_bot_is_not_on() -> None:
+    assert not loaded_by("bot.listener", "bot.responder") & {"tweepy", "twitter_text", "mastodon"}
+
+
 @pytest.mark.parametrize("package", sorted(OURS))
 def test_every_module_says_what_it_is_for_and_stays_small(repository: Path, package: str) -> None:
     for file in modules(repository, package):

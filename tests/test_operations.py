@@ -7,12 +7,14 @@ import os
 import subprocess
 import sys
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 from redis import Redis
 
 from bot import queues
 from bot.beats import beat
+from bot.budget import Budget
 from bot.ledger import Ledger
 from bot.messages import Mention
 from bot.record import Admission
@@ -62,6 +64,15 @@ def test_status_tells_a_program_everything(redis: Redis, redis_url: str, ledger:
     assert 0 <= found["queues"]["photos"]["age"] < 30
     assert found["queues"]["replies"] == {"jobs": 0, "age": None, "workers": 0}
     assert 0 <= found["silences"]["mastodon poll"] < 30
+
+
+def test_status_tells_what_a_network_costs(redis: Redis, redis_url: str) -> None:
+    with Budget(redis, "x", Decimal(5), Decimal(50)).spending(Decimal("1.5")):
+        pass
+
+    shown = deepselfie(redis_url, "status").stdout
+
+    assert "x budget: $1.50 of $5.00 today, $1.50 of $50.00 this month" in shown
 
 
 def test_status_counts_what_may_have_been_answered_as_parked(redis_url: str, ledger: Ledger) -> None:

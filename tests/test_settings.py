@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from bot.etiquette import Rules
-from bot.networks.accounts import MastodonAccount, account_on, accounts
+from bot.networks import connect
+from bot.networks.accounts import Account, MastodonAccount, account_on, accounts
+from bot.networks.base import NetworkError
 from bot.settings import BotSettings, ListenerSettings, Settings, SettingsError, load
 
 NETWORK = {"MASTODON_URL": "https://example.social", "MASTODON_TOKEN": "s3cret"}
@@ -109,6 +111,17 @@ def test_the_bot_is_where_the_environment_gives_it_an_account() -> None:
     assert account_on("mastodon", NETWORK) == load(MastodonAccount, NETWORK)
 
 
+def test_a_network_whose_package_is_missing_says_what_to_install() -> None:
+    class Elsewhere(Account):
+        network = "elsewhere"
+        adapter = "no_such_package:connect"
+
+    with pytest.raises(
+        NetworkError, match=r"needs no_such_package: run pip install 'deepselfie\[elsewhere\]'"
+    ):
+        connect(Elsewhere())
+
+
 def test_without_any_account_the_bot_says_what_to_set() -> None:
     with pytest.raises(SettingsError, match="no account; set MASTODON_URL and MASTODON_TOKEN"):
         accounts({})
@@ -122,3 +135,19 @@ def test_an_account_that_is_told_of_in_part_is_an_error_that_names_the_rest() ->
 def test_mentions_of_a_network_that_the_bot_has_left_are_an_error_that_names_it() -> None:
     with pytest.raises(SettingsError, match="no account on x"):
         account_on("x", NETWORK)
+
+
+X = dict.fromkeys(
+    ("X_CONSUMER_KEY", "X_CONSUMER_SECRET", "X_ACCESS_TOKEN", "X_ACCESS_TOKEN_SECRET", "X_BEARER_TOKEN"),
+    "s3cret",
+)
+
+
+def test_the_bot_may_be_on_x_too() -> None:
+    assert [account.network for account in accounts(NETWORK | X)] == ["mastodon", "x"]
+    assert account_on("x", X).secrets == {"s3cret"}
+
+
+def test_a_budget_below_nothing_is_an_error() -> None:
+    with pytest.raises(SettingsError, match="X_DAILY_BUDGET is '-1', which is wrong"):
+        accounts(X | {"X_DAILY_BUDGET": "-1"})

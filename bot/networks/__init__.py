@@ -5,15 +5,20 @@ from __future__ import annotations
 from importlib import import_module
 
 from bot.networks.accounts import Account
-from bot.networks.base import Network
+from bot.networks.base import Network, NetworkError
 
 
 def connect(account: Account) -> Network:
     """Log in to an account.
 
     Raises:
-        NetworkError: Its network cannot be reached, or does not accept the bot.
+        NetworkError: Its network cannot be reached, does not accept the bot, or needs a missing package.
     """
     module, _, function = account.adapter.partition(":")
-    network: Network = getattr(import_module(module), function)(account)
+    try:
+        log_in = getattr(import_module(module), function)
+    except ModuleNotFoundError as error:
+        message = f"{account.network} needs {error.name}: run pip install 'deepselfie[{account.network}]'"
+        raise NetworkError(message, permanent=True) from None
+    network: Network = log_in(account)
     return network

@@ -6,7 +6,8 @@ Apart from the adapters, so that nothing is imported of a network that the bot i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from decimal import Decimal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AnyHttpUrl, Field, SecretStr
 
@@ -35,7 +36,58 @@ class MastodonAccount(Account):
     )
 
 
-KINDS: tuple[type[Account], ...] = (MastodonAccount,)
+Dollars = Annotated[Decimal, Field(ge=0, le=1_000_000)]
+
+
+class XAccount(Account):
+    """An account on X, with the app that acts for it, and what that may cost."""
+
+    network = "x"
+    adapter = "bot.networks.x:connect"
+
+    consumer_key: SecretStr = Field(
+        alias="X_CONSUMER_KEY",
+        description="the API key of the bot's app (developer console → Keys and tokens)",
+    )
+    consumer_secret: SecretStr = Field(alias="X_CONSUMER_SECRET", description="the API key's secret")
+    access_token: SecretStr = Field(
+        alias="X_ACCESS_TOKEN", description="the bot account's access token for that app, to read and write"
+    )
+    access_token_secret: SecretStr = Field(
+        alias="X_ACCESS_TOKEN_SECRET", description="the access token's secret"
+    )
+    bearer_token: SecretStr = Field(
+        alias="X_BEARER_TOKEN", description="the app's own bearer token, for the stream"
+    )
+    url: AnyHttpUrl = Field(AnyHttpUrl("https://api.x.com"), alias="X_URL", description="where X's API is")
+    stream: Literal["on", "off"] = Field(
+        "on", alias="X_STREAM", description="off where the app may not stream: mentions are polled then"
+    )
+    daily_budget: Dollars = Field(
+        Decimal("5"), alias="X_DAILY_BUDGET", description="dollars that the bot may cost in a day (UTC)"
+    )
+    monthly_budget: Dollars = Field(
+        Decimal("50"), alias="X_MONTHLY_BUDGET", description="dollars that the bot may cost in a month (UTC)"
+    )
+    price_reply: Dollars = Field(
+        Decimal("0.010"),
+        alias="X_PRICE_REPLY",
+        description="dollars for a reply without links to who has mentioned the bot",
+    )
+    price_post: Dollars = Field(
+        Decimal("0.005"), alias="X_PRICE_POST", description="dollars for a post that is read, once a day"
+    )
+    price_user: Dollars = Field(
+        Decimal("0.010"), alias="X_PRICE_USER", description="dollars for a profile that is read, once a day"
+    )
+    redis_url: SecretStr = Field(
+        SecretStr("redis://localhost:6379/0"),
+        alias="REDIS_URL",
+        description="where Redis or Valkey listens: what was spent is counted there",
+    )
+
+
+KINDS: tuple[type[Account], ...] = (MastodonAccount, XAccount)
 
 
 def accounts(environment: Mapping[str, str]) -> list[Account]:
