@@ -20,6 +20,8 @@ THREAD_SECONDS = 30 * DAY_SECONDS
 
 TOO_OLD = "too old"
 
+# What a profile says whose owner wants no bot to answer.
+NO_BOT = re.compile(r"#nobots?\b", re.IGNORECASE)
 HANDLE = re.compile(r"@[\w.-]+(@[\w.-]+)?")
 NO_WORD = re.compile(r"[\W_]+")
 WORDS: Mapping[str, Command] = {

@@ -156,5 +156,6 @@ def responder(network: str) -> Responder:
         SettingsError: The bot has no account there.
     """
     settings = load(BotSettings, os.environ)
-    ledger = Ledger(queues.connect(settings.redis_url.get_secret_value()), settings.policy)
-    return Responder(connect(account_on(network, os.environ)), ledger, apologise=settings.policy.apologise)
+    redis = queues.connect(settings.redis_url.get_secret_value())
+    account = connect(account_on(network, os.environ), redis)
+    return Responder(account, Ledger(redis, settings.policy), apologise=settings.policy.apologise)

@@ -14,12 +14,14 @@ from bot.processes import Processes
 from bot.valkey import start_valkey
 from tests.sandbox import Network, join, sandbox
 
+OURS = ("BLUESKY_", "BOT_", "MASTODON_", "REDIS_", "SANDBOX_", "WORKER_")
+
 
 @pytest.fixture(scope="session", autouse=True)
 def no_settings_from_outside() -> None:
     """Keep a developer's own bot and Redis out of the tests."""
     for name in list(os.environ):
-        if name.startswith(("BOT_", "MASTODON_", "REDIS_", "SANDBOX_", "WORKER_")) or name == "LOG_FORMAT":
+        if name.startswith(OURS) or name == "LOG_FORMAT":
             del os.environ[name]
 
 

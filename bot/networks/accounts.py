@@ -18,7 +18,7 @@ class Account(Group):
 
     network: ClassVar[str]
     adapter: ClassVar[str]
-    """Module and function that log in: account → Network."""
+    """Module and function that log in: account, Redis → Network."""
 
 
 class MastodonAccount(Account):
@@ -35,7 +35,30 @@ class MastodonAccount(Account):
     )
 
 
-KINDS: tuple[type[Account], ...] = (MastodonAccount,)
+class BlueskyAccount(Account):
+    """An account on Bluesky, or on another server of its kind."""
+
+    network = "bluesky"
+    adapter = "bot.networks.bluesky:connect"
+
+    handle: str = Field(alias="BLUESKY_HANDLE", description="the bot's handle, selfiejudge.bsky.social")
+    password: SecretStr = Field(
+        alias="BLUESKY_PASSWORD",
+        description="an app password of the bot's account (Settings → Privacy and security → App passwords)",
+    )
+    url: AnyHttpUrl = Field(
+        AnyHttpUrl("https://bsky.social"),
+        alias="BLUESKY_URL",
+        description="the server that the bot's account is on",
+    )
+    directory: AnyHttpUrl = Field(
+        AnyHttpUrl("https://plc.directory"),
+        alias="BLUESKY_DIRECTORY",
+        description="the directory that tells which server has an author's photos",
+    )
+
+
+KINDS: tuple[type[Account], ...] = (MastodonAccount, BlueskyAccount)
 
 
 def accounts(environment: Mapping[str, str]) -> list[Account]:
