@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
 import regex
-from atproto_core.exceptions import AtProtocolError
-from atproto_identity.did.resolvers.plc_resolver import DidPlcResolver
 from redis import Redis
 
 from bot.logs import Log
 from bot.messages import Mention, Photo, Picture, Reply
 from bot.networks.accounts import BlueskyAccount
 from bot.networks.base import NetworkError, Page, Posted
-from bot.networks.bluesky_client import TIMEOUT_SECONDS, Client
+from bot.networks.bluesky_client import Client
+from bot.networks.bluesky_directory import Directory
 from bot.networks.bluesky_errors import errors
 from bot.networks.bluesky_mention import mention_from, photos_of
 from bot.networks.bluesky_paging import EPOCH, Place
@@ -59,7 +57,7 @@ def connect(account: BlueskyAccount, redis: Redis) -> Bluesky:
         mark_as_automated(client, did)
     except NetworkError as error:
         LOG.warning("not marked as automated", network=Bluesky.name, error=str(error))
-    return Bluesky(client, did, str(account.directory).rstrip("/"))
+    return Bluesky(client, did, Directory(str(account.directory)))
 
 
 class Bluesky:
@@ -73,10 +71,10 @@ class Bluesky:
 
     name = "bluesky"
 
-    def __init__(self, client: Client, did: str, directory: str) -> None:
+    def __init__(self, client: Client, did: str, directory: Directory) -> None:
         self._client = client
         self._did = did
-        self._directory = DidPlcResolver(directory, TIMEOUT_SECONDS)
+        self._blob_url = directory.blob_url
         self._mention = lru_cache(MENTIONS_REMEMBERED)(self._read)
 
     def mentions_after(self, cursor: str | None) -> Page:
@@ -87,7 +85,8 @@ class Bluesky:
         times = [notification.indexed_at for notification in notifications]
         if cursor is None:
             # The very first look: what lies before this page is not the bot's business any more.
-            return Page(mentions, (times[-1] if times else EPOCH).isoformat(), next=None)
+            first = times[-1] if times and further else EPOCH
+            return Page(mentions, first.isoformat(), next=None)
         below = place.below(times, further)
         return Page(
             mentions, None if below else place.settle(times).isoformat(), str(below) if below else None
@@ -201,20 +200,6 @@ class Bluesky:
     def _posts(self, uris: list[str]) -> dict[str, Post]:
         found = self._client.ask("app.bsky.feed.getPosts", uris=uris).get("posts") or []
         return {post.uri: post for entry in found if (post := parse(Post, entry))}
-
-    def _blob_url(self, did: str, cid: str) -> str | None:
-        """Where the original bytes are.
-
-        Only what the directory knows is looked up. The documents of other names lie on their owners' servers,
-        and the process that has the bot's password asks no stranger's: the network's copy has to do.
-        """
-        if not did.startswith("did:plc:"):
-            return None
-        server = None
-        with suppress(AtProtocolError, ValueError):
-            document = self._directory.resolve(did)
-            server = document.get_pds_endpoint() if document else None
-        return f"{server}/xrpc/com.atproto.sync.getBlob?did={did}&cid={cid}" if server else None
 
 
 def _about(mention: Mention, post: Post, photos: tuple[Photo, ...]) -> Mention:

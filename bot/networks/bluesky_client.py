@@ -7,6 +7,7 @@ finds it expired renews it, one process at a time, and the others take what that
 from __future__ import annotations
 
 import json
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -43,6 +44,8 @@ class Client:
     def __init__(self, account: BlueskyAccount, redis: Redis) -> None:
         url = str(account.url).rstrip("/")
         request = Request(timeout=TIMEOUT_SECONDS)
+        # Who gives up and logs in anew leaves no connection behind.
+        weakref.finalize(self, request.close)
         self._account = account
         self._door = ClientRaw(url, request)
         self._server = ClientRaw(url, request)

@@ -71,6 +71,7 @@ class Ref(_Wire):
     """Another post; beside media, one level further down."""
 
     uri: str | None = None
+    cid: str | None = None
     record: Ref | None = None
 
 
