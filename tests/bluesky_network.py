@@ -1,8 +1,8 @@
 """A real Bluesky network on loopback, people on it, and what the bot has replied to them.
 
-The network is the packages that Bluesky publishes (PDS, AppView, directory), which `../shared/bluesky/network`
-installs and starts. There is one a machine, for its ports are fixed, and it is never emptied while it runs: so
-every test makes people and a bot of its own.
+The network is the packages that Bluesky publishes (PDS, AppView, directory), which
+`../shared/bluesky/network` installs and starts. There is one a machine, for its ports are fixed, and it is
+never emptied while it runs: so every test makes people and a bot of its own.
 """
 
 from __future__ import annotations
@@ -84,11 +84,11 @@ class Person:
         self.password = secrets.token_hex(8)
         self._headers: dict[str, str] = {}
         account = {"handle": self.handle, "password": self.password, "email": f"{self.handle}@example.com"}
-        made = self._tell("com.atproto.server.createAccount", account)
+        made = self.tell("com.atproto.server.createAccount", account)
         self.did = str(made["did"])
         self._headers = {"Authorization": f"Bearer {made['accessJwt']}"}
         record = {"$type": "app.bsky.actor.profile", "displayName": name, **profile}
-        self._put("app.bsky.actor.profile", "self", record)
+        self.put("app.bsky.actor.profile", "self", record)
 
     def account(self, url: str = URL) -> BlueskyAccount:
         """This account as a bot's settings."""
@@ -119,12 +119,12 @@ class Person:
             record["facets"] = [{"index": index, "features": [feature]}]
         record["facets"] = [*record.get("facets", []), *fields.pop("facets", [])]
         body = {"repo": self.did, "collection": POSTS, "record": record | fields}
-        return str(self._tell("com.atproto.repo.createRecord", body)["uri"])
+        return str(self.tell("com.atproto.repo.createRecord", body)["uri"])
 
     def delete(self, uri: str) -> None:
         """Delete one of one's own posts."""
         body = {"repo": self.did, "collection": POSTS, "rkey": uri.rpartition("/")[2]}
-        self._tell("com.atproto.repo.deleteRecord", body)
+        self.tell("com.atproto.repo.deleteRecord", body)
 
     def upload(self, content: bytes, kind: str = "image/jpeg") -> dict[str, Any]:
         """Upload a file, and return its blob."""
@@ -149,7 +149,10 @@ class Person:
 
     def replies(self, uri: str) -> list[dict[str, Any]]:
         """The posts that everybody sees directly under another one, as the network shows them."""
-        thread = self.ask("app.bsky.feed.getPostThread", uri=uri, depth=1)["thread"]
+        parameters: dict[str, Any] = {"uri": uri, "depth": 1}
+        answer = CLIENT.get("app.bsky.feed.getPostThread", params=parameters, headers=self._headers)
+        # The network shows a post a moment after its author's server has taken it.
+        thread = answer.json()["thread"] if answer.is_success else {}
         return [reply["post"] for reply in thread.get("replies", []) if "post" in reply]
 
     def answers(self) -> Counter[str]:
@@ -175,16 +178,21 @@ class Person:
         given = {name: value for name, value in parameters.items() if value is not None}
         return dict(CLIENT.get(method, params=given, headers=self._headers).raise_for_status().json())
 
-    def _put(self, collection: str, rkey: str, record: dict[str, Any]) -> None:
-        self._tell(
-            "com.atproto.repo.putRecord",
-            {"repo": self.did, "collection": collection, "rkey": rkey, "record": record},
-        )
-
-    def _tell(self, method: str, body: dict[str, Any]) -> dict[str, Any]:
+    def tell(self, method: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Call a procedure."""
         answer = CLIENT.post(method, json=body, headers=self._headers)
         assert answer.is_success, answer.text
         return dict(answer.json()) if answer.content else {}
+
+    def put(self, collection: str, rkey: str, record: dict[str, Any]) -> None:
+        """Write a record of one's own."""
+        body = {"repo": self.did, "collection": collection, "rkey": rkey, "record": record}
+        self.tell("com.atproto.repo.putRecord", body)
+
+    def record(self, collection: str, rkey: str) -> dict[str, Any]:
+        """Read a record of one's own."""
+        found = self.ask("com.atproto.repo.getRecord", repo=self.did, collection=collection, rkey=rkey)
+        return dict(found["value"])
 
 
 def until(look: Any, wanted: Any) -> Any:

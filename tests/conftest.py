@@ -12,6 +12,7 @@ from redis import Redis
 
 from bot.processes import Processes
 from bot.valkey import start_valkey
+from tests import bluesky_network
 from tests.sandbox import Network, join, sandbox
 
 OURS = ("BLUESKY_", "BOT_", "MASTODON_", "REDIS_", "SANDBOX_", "WORKER_")
@@ -39,6 +40,18 @@ def redis(redis_url: str) -> Iterator[Redis]:
     with Redis.from_url(redis_url) as client:
         client.flushall()
         yield client
+
+
+@pytest.fixture(scope="session")
+def bluesky(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A real Bluesky network, where one can be had."""
+    try:
+        started = bluesky_network.start(tmp_path_factory.mktemp("bluesky"))
+    except bluesky_network.NoNetwork as error:
+        pytest.skip(str(error))
+    yield
+    if started:
+        bluesky_network.stop()
 
 
 @pytest.fixture(scope="session")

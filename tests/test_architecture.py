@@ -80,6 +80,15 @@ def test_listener_and_responder_do_without_what_only_the_worker_needs(process: s
     assert not loaded_by(process) & {"onnxruntime", "numpy", "PIL", "httpcore", "starlette", "uvicorn"}
 
 
+@pytest.mark.parametrize("process", ["bot.listener", "bot.responder", "bot.networks", "worker.judge"])
+def test_nothing_of_bluesky_is_loaded_without_an_account_there(process: str) -> None:
+    assert not loaded_by(process) & {"atproto", "atproto_client", "atproto_core", "regex"}
+
+
+def test_bluesky_does_without_pillow_until_a_picture_is_too_large() -> None:
+    assert "PIL" not in loaded_by("bot.networks.bluesky")
+
+
 @pytest.mark.parametrize("package", sorted(OURS))
 def test_every_module_says_what_it_is_for_and_stays_small(repository: Path, package: str) -> None:
     for file in modules(repository, package):

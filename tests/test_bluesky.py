@@ -6,48 +6,39 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import pytest
 from redis import Redis
 
-from bot.listener import Listener
 from bot.messages import Mention, Picture, Reply
 from bot.networks import connect
 from bot.networks.base import Network, NetworkError, Page
 from tests import bluesky_network
-from tests.bluesky_network import SECONDS, URL, NoNetwork, Person, card, labels, link, until
+from tests.bluesky_network import URL, Person, card, labels, link, until
 from tests.middleman import Middleman, between
 from tests.photos import portrait_jpeg
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("bluesky")]
+
+Told = tuple[str, bool, bool]
 
 REPLY = Reply(text="83/100.", visibility="public")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def bluesky(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    try:
-        started = bluesky_network.start(tmp_path_factory.mktemp("bluesky"))
-    except NoNetwork as error:
-        pytest.skip(str(error))
-    yield
-    if started:
-        bluesky_network.stop()
-
-
 @pytest.fixture(scope="module")
-def ann(bluesky: None) -> Person:
+def ann() -> Person:
     return Person("ann")
 
 
 @pytest.fixture(scope="module")
-def ben(bluesky: None) -> Person:
+def ben() -> Person:
     return Person("ben")
 
 
 @pytest.fixture
-def bot(bluesky: None) -> Person:
+def bot() -> Person:
     """A bot's account that nobody has mentioned yet."""
     return Person("bot")
 
@@ -58,9 +49,22 @@ def network(bot: Person, redis: Redis) -> Network:
 
 
 @pytest.fixture
-def middleman(bluesky: None) -> Iterator[Middleman]:
+def middleman() -> Iterator[Middleman]:
     with between(URL) as middleman:
         yield middleman
+
+
+@pytest.fixture
+def through(bot: Person, redis: Redis, middleman: Middleman) -> Network:
+    """The bot's network, through the middleman."""
+    return connect(bot.account(middleman.url), redis)
+
+
+@pytest.fixture
+def asked(through: Network, ann: Person, bot: Person) -> Mention:
+    """A mention that was heard through the middleman."""
+    ann.post("look", bot)
+    return only(through)
 
 
 def heard(network: Network, number: int = 1, cursor: str | None = None) -> tuple[Mention, ...]:
@@ -201,8 +205,9 @@ def test_a_watcher_hears_within_seconds_what_happens_and_nothing_from_before(
     heard(network)
     delivered: list[Mention] = []
     lives: list[float] = []
-    watch = lambda: network.watch(delivered.append, lambda: lives.append(time.monotonic()))  # noqa: E731
-    threading.Thread(target=watch, daemon=True).start()
+    threading.Thread(
+        target=network.watch, args=(delivered.append, lambda: lives.append(time.monotonic())), daemon=True
+    ).start()
     until(lambda: bool(lives), True)
 
     post = ann.post("look", bot)
@@ -248,12 +253,11 @@ def test_a_reply_is_new_to_who_has_looked_at_their_notifications_meanwhile(
 ) -> None:
     ann.post("look", bot)
     mention = only(network)
-    ann._tell("app.bsky.notification.updateSeen", {"seenAt": bluesky_network.now()})
+    ann.tell("app.bsky.notification.updateSeen", {"seenAt": bluesky_network.now()})
 
     network.reply(mention, REPLY)
 
-    look = lambda: ann.ask("app.bsky.notification.getUnreadCount")["count"]  # noqa: E731
-    assert until(look, 1) == 1
+    assert until(lambda: ann.ask("app.bsky.notification.getUnreadCount")["count"], 1) == 1
 
 
 def test_a_deleted_mention_gets_no_reply(network: Network, ann: Person, bot: Person) -> None:
@@ -272,8 +276,13 @@ def test_a_deleted_mention_gets_no_reply(network: Network, ann: Person, bot: Per
 def test_an_author_who_takes_no_replies_gets_none(network: Network, ann: Person, bot: Person) -> None:
     post = ann.post("look", bot)
     mention = only(network)
-    gate = {"$type": "app.bsky.feed.threadgate", "post": post, "allow": [], "createdAt": bluesky_network.now()}
-    ann._put("app.bsky.feed.threadgate", post.rpartition("/")[2], gate)
+    gate = {
+        "$type": "app.bsky.feed.threadgate",
+        "post": post,
+        "allow": [],
+        "createdAt": bluesky_network.now(),
+    }
+    ann.put("app.bsky.feed.threadgate", post.rpartition("/")[2], gate)
     until(
         lambda: ann.ask("app.bsky.feed.getPosts", uris=[post])["posts"][0].get("threadgate") is not None, True
     )
@@ -311,79 +320,70 @@ def test_a_reply_that_is_as_long_as_may_be_is_taken(network: Network, ann: Perso
 
 
 def test_a_reply_whose_answer_is_lost_stands_there_once_whoever_sends_it_again(
-    ann: Person, bot: Person, redis: Redis, middleman: Middleman
+    through: Network, network: Network, asked: Mention, bot: Person, middleman: Middleman
 ) -> None:
-    network = connect(bot.account(middleman.url), redis)
-    post = ann.post("look", bot)
-    mention = only(network)
     middleman.lost.append("com.atproto.repo.putRecord")
 
     with pytest.raises(NetworkError) as error:
-        network.reply(mention, REPLY)
+        through.reply(asked, REPLY)
 
     assert (error.value.unknown, error.value.permanent) == (True, False)
-    found = network.find_reply(mention)
+    found = network.find_reply(asked)
     assert found
-    assert network.reply(mention, REPLY) == found
-    assert bot.answers() == {post: 1}
+    assert network.reply(asked, REPLY) == through.reply(asked, REPLY) == found
+    assert bot.answers() == {asked.id: 1}
 
 
 def test_a_lost_answer_to_a_question_leaves_nothing_unknown(
-    ann: Person, bot: Person, redis: Redis, middleman: Middleman
+    through: Network, asked: Mention, middleman: Middleman
 ) -> None:
-    network = connect(bot.account(middleman.url), redis)
-    ann.post("look", bot)
-    mention = only(network)
     middleman.lost.append("app.bsky.feed.getPosts")
 
     with pytest.raises(NetworkError) as error:
-        network.reply(mention, REPLY)
+        through.reply(asked, REPLY)
 
     assert (error.value.trouble, error.value.unknown, error.value.permanent) == ("unreachable", False, False)
 
 
+def error_named(name: str, status: int = 400) -> httpx.Response:
+    """The server's own answer."""
+    return httpx.Response(status, json={"error": name, "message": "no"})
+
+
+def page(status: int) -> httpx.Response:
+    """The answer of something before the server."""
+    return httpx.Response(status, html="<p>Down for maintenance</p>")
+
+
 @pytest.mark.parametrize(
-    ("status", "answer", "trouble", "permanent", "unknown"),
+    ("answer", "told"),
     [
-        (502, {"error": "UpstreamFailure", "message": "no"}, "unreachable", False, True),
-        (400, {"error": "InvalidRequest", "message": "no"}, "refused", True, False),
-        (400, {"error": "AccountTakedown", "message": "no"}, "unauthorized", True, False),
-        (403, None, "unreachable", False, True),
-        (200, None, "unreachable", False, True),
+        (error_named("UpstreamFailure", 502), ("unreachable", False, True)),
+        (error_named("InvalidRequest"), ("refused", True, False)),
+        (error_named("AccountTakedown"), ("unauthorized", True, False)),
+        (page(403), ("unreachable", False, True)),
+        (page(200), ("unreachable", False, True)),
     ],
 )
-def test_what_the_server_says_decides_whether_to_try_again(  # noqa: PLR0913
-    ann: Person,
-    bot: Person,
-    redis: Redis,
-    middleman: Middleman,
-    status: int,
-    answer: dict[str, str] | None,
-    trouble: str,
-    permanent: bool,
-    unknown: bool,
+def test_what_the_server_says_decides_whether_to_try_again(
+    through: Network, asked: Mention, middleman: Middleman, answer: httpx.Response, told: Told
 ) -> None:
-    network = connect(bot.account(middleman.url), redis)
-    ann.post("look", bot)
-    mention = only(network)
-    page = {"html": "<p>Down for maintenance</p>"} if answer is None else {"json": answer}
-    middleman.own["com.atproto.repo.putRecord"] = httpx.Response(status, **page)  # type: ignore[arg-type]
+    middleman.own["com.atproto.repo.putRecord"] = answer
 
     with pytest.raises(NetworkError) as error:
-        network.reply(mention, REPLY)
+        through.reply(asked, REPLY)
 
-    assert (error.value.trouble, error.value.permanent, error.value.unknown) == (trouble, permanent, unknown)
+    assert (error.value.trouble, error.value.permanent, error.value.unknown) == told
 
 
-def test_a_limit_says_when_it_is_over(bot: Person, redis: Redis, middleman: Middleman) -> None:
-    network = connect(bot.account(middleman.url), redis)
+def test_a_limit_says_when_it_is_over(through: Network, middleman: Middleman) -> None:
     headers = {"ratelimit-reset": str(int(time.time()) + 90)}
     middleman.own["app.bsky.notification.listNotifications"] = httpx.Response(
         429, headers=headers, json={"error": "RateLimitExceeded", "message": "Rate Limit Exceeded"}
     )
 
     with pytest.raises(NetworkError) as error:
-        network.mentions_after(None)
+        through.mentions_after(None)
 
     assert error.value.trouble == "rate_limited"
     assert error.value.retry_after == pytest.approx(90, abs=2)
@@ -399,13 +399,15 @@ def test_a_wrong_password_is_refused_with_what_to_do(bot: Person, redis: Redis) 
 
 
 def test_a_server_that_is_not_there_is_named_and_tried_again(bot: Person, redis: Redis) -> None:
-    with pytest.raises(NetworkError, match="127.0.0.1:9/, which BLUESKY_URL names") as error:
+    with pytest.raises(NetworkError, match=r"127\.0\.0\.1:9/, which BLUESKY_URL names") as error:
         connect(bot.account("http://127.0.0.1:9"), redis)
 
     assert (error.value.trouble, error.value.permanent) == ("unreachable", False)
 
 
 # ── the session ──
+
+ACCESS, REFRESH = 2, 3
 
 
 def test_two_processes_log_in_once(bot: Person, redis: Redis, middleman: Middleman) -> None:
@@ -418,13 +420,13 @@ def test_two_processes_log_in_once(bot: Person, redis: Redis, middleman: Middlem
 def test_a_session_that_has_run_out_is_renewed_by_one_of_two_processes(
     bot: Person, redis: Redis, middleman: Middleman
 ) -> None:
-    pair = [connect(bot.account(middleman.url), redis) for _ in range(2)]
-    _let_expire(pair, redis)
+    connect(bot.account(middleman.url), redis)
+    spoil(redis, ACCESS)
 
     with ThreadPoolExecutor(2) as pool:
-        pages = list(pool.map(lambda network: network.mentions_after(None), pair))
+        pair = list(pool.map(lambda _: connect(bot.account(middleman.url), redis), range(2)))
 
-    assert [page.mentions for page in pages] == [(), ()]
+    assert [network.mentions_after(None).mentions for network in pair] == [(), ()]
     assert middleman.calls.count("com.atproto.server.refreshSession") == 1
     assert middleman.calls.count("com.atproto.server.createSession") == 1
 
@@ -432,42 +434,50 @@ def test_a_session_that_has_run_out_is_renewed_by_one_of_two_processes(
 def test_a_session_that_cannot_be_renewed_is_replaced_by_a_new_one(
     bot: Person, redis: Redis, middleman: Middleman
 ) -> None:
-    network = connect(bot.account(middleman.url), redis)
-    _let_expire([network], redis, renewable=False)
+    connect(bot.account(middleman.url), redis)
+    spoil(redis, ACCESS, REFRESH)
 
-    assert network.mentions_after(None).mentions == ()
+    assert connect(bot.account(middleman.url), redis).mentions_after(None).mentions == ()
     assert middleman.calls.count("com.atproto.server.createSession") == 2
 
 
-def _let_expire(networks: list[Network], redis: Redis, *, renewable: bool = True) -> None:
-    """Spoil the access token of a session, which to the server is as good as an old one."""
+def test_a_session_that_makes_no_sense_is_replaced_too(bot: Person, redis: Redis) -> None:
+    connect(bot.account(), redis)
     (key,) = redis.scan_iter("deepselfie:session:*")
-    parts = redis.get(key).decode().split(":::")  # type: ignore[union-attr]
-    parts[2] = parts[2][:-8] + "AAAAAAAA"
-    if not renewable:
-        parts[3] = parts[3][:-8] + "AAAAAAAA"
+    redis.set(key, b"nonsense")
+
+    assert connect(bot.account(), redis).mentions_after(None).mentions == ()
+
+
+def spoil(redis: Redis, *places: int) -> None:
+    """Make tokens of the session in Redis ones that the server does not accept, as it does not old ones."""
+    (key,) = redis.scan_iter("deepselfie:session:*")
+    kept: Any = redis.get(key)
+    parts = kept.decode().split(":::")
+    for place in places:
+        parts[place] = f"{parts[place][:-8]}AAAAAAAA"
     redis.set(key, ":::".join(parts))
-    for network in networks:
-        network._client._session = network._client._kept()  # type: ignore[attr-defined]
 
 
 # ── the account ──
 
 
-def test_the_account_says_that_it_is_automated_and_keeps_what_else_its_profile_says(
-    ann: Person, redis: Redis
-) -> None:
+def test_the_account_says_that_it_is_automated_and_keeps_what_else_its_profile_says(redis: Redis) -> None:
     bot = Person("bot", description="I judge photos", labels=labels("!no-unauthenticated"))
 
     for _ in range(2):
         connect(bot.account(), redis)
 
-    profile = bot.ask("com.atproto.repo.getRecord", repo=bot.did, collection="app.bsky.actor.profile", rkey="self")
-    assert profile["value"]["description"] == "I judge photos"
-    assert profile["value"]["labels"] == labels("!no-unauthenticated", "bot")
-    look = lambda: [label["val"] for label in ann.ask("app.bsky.actor.getProfile", actor=bot.did)["labels"]]  # noqa: E731
-    assert "bot" in until(lambda: look() if "bot" in look() else None, ["!no-unauthenticated", "bot"])
+    profile = bot.record("app.bsky.actor.profile", "self")
+    assert profile["description"] == "I judge photos"
+    assert profile["labels"] == labels("!no-unauthenticated", "bot")
 
 
-assert SECONDS
-assert Listener
+def test_an_account_without_a_profile_gets_one_that_says_so(redis: Redis) -> None:
+    bot = Person("bot")
+    body = {"repo": bot.did, "collection": "app.bsky.actor.profile", "rkey": "self"}
+    bot.tell("com.atproto.repo.deleteRecord", body)
+
+    connect(bot.account(), redis)
+
+    assert bot.record("app.bsky.actor.profile", "self")["labels"] == labels("bot")

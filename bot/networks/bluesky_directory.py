@@ -15,8 +15,8 @@ TIMEOUT_SECONDS = 10
 class Directory:
     """The directory of `did:plc` names.
 
-    Only what it knows is looked up. The documents of other names lie on their owners' servers, and the process
-    that has the bot's password calls no stranger's.
+    Only what it knows is looked up. The documents of other names lie on their owners' servers, and the
+    process that has the bot's password calls no stranger's.
 
     Args:
         url: Its address.
