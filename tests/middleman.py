@@ -27,8 +27,16 @@ class Middleman:
         """The last part of each path, in the order of their coming."""
         self.lost: list[str] = []
         """Calls that are passed on and of which the answer is lost, once each."""
-        self.own: dict[str, httpx.Response] = {}
-        """Calls that are answered here, every time."""
+        self.own: list[tuple[str, httpx.Response]] = []
+        """Calls that are answered here, once each, and with what."""
+
+    def answer(self, call: str) -> httpx.Response | None:
+        """An answer of its own to a call, if it is to have one."""
+        for place, (name, answer) in enumerate(self.own):
+            if name == call:
+                del self.own[place]
+                return answer
+        return None
 
 
 @contextmanager
@@ -53,7 +61,7 @@ def between(upstream: str) -> Iterator[Middleman]:
             call = self.path.partition("?")[0].rpartition("/")[2]
             middleman.calls.append(call)
             headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP_BY_HOP}
-            answer = middleman.own.get(call) or middleman.upstream.request(
+            answer = middleman.answer(call) or middleman.upstream.request(
                 self.command, self.path, content=content, headers=headers
             )
             if call in middleman.lost:

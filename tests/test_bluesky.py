@@ -140,6 +140,21 @@ def test_a_mention_without_photos_asks_about_the_post_that_it_quotes_or_else_rep
     assert (replying.in_reply_to, replying.thread, replying.sensitive) == (bens, bens, False)
 
 
+def test_a_mention_that_quotes_what_is_not_to_be_found_is_heard_all_the_same(
+    network: Network, ann: Person, bot: Person
+) -> None:
+    there = ann.reference(ann.post("a post"))
+    for uri in (
+        f"at://{ann.handle}/app.bsky.feed.post/3aaaaaaaaaaaa",
+        f"{there['uri'][:-3]}222",
+        f"at://{ann.did}",
+    ):
+        quote = {"$type": "app.bsky.embed.record", "record": there | {"uri": uri}}
+        ann.post("look", bot, embed=quote)
+
+    assert [mention.photos for mention in heard(network, 3)] == [(), (), ()]
+
+
 def test_whom_the_bot_leaves_alone_says_so_in_the_profile(network: Network, bot: Person) -> None:
     Person("robot", labels=labels("bot")).post("look", bot)
     until(bot.notified, 1)
@@ -368,7 +383,7 @@ def page(status: int) -> httpx.Response:
 def test_what_the_server_says_decides_whether_to_try_again(
     through: Network, asked: Mention, middleman: Middleman, answer: httpx.Response, told: Told
 ) -> None:
-    middleman.own["com.atproto.repo.putRecord"] = answer
+    middleman.own.append(("com.atproto.repo.putRecord", answer))
 
     with pytest.raises(NetworkError) as error:
         through.reply(asked, REPLY)
@@ -378,9 +393,8 @@ def test_what_the_server_says_decides_whether_to_try_again(
 
 def test_a_limit_says_when_it_is_over(through: Network, middleman: Middleman) -> None:
     headers = {"ratelimit-reset": str(int(time.time()) + 90)}
-    middleman.own["app.bsky.notification.listNotifications"] = httpx.Response(
-        429, headers=headers, json={"error": "RateLimitExceeded", "message": "Rate Limit Exceeded"}
-    )
+    answer = httpx.Response(429, headers=headers, json={"error": "RateLimitExceeded", "message": "slow down"})
+    middleman.own.append(("app.bsky.notification.listNotifications", answer))
 
     with pytest.raises(NetworkError) as error:
         through.mentions_after(None)
@@ -429,6 +443,16 @@ def test_a_session_that_has_run_out_is_renewed_by_one_of_two_processes(
     assert [network.mentions_after(None).mentions for network in pair] == [(), ()]
     assert middleman.calls.count("com.atproto.server.refreshSession") == 1
     assert middleman.calls.count("com.atproto.server.createSession") == 1
+
+
+def test_a_process_that_comes_back_after_long_finds_a_session_that_has_run_out_too(
+    through: Network, redis: Redis, middleman: Middleman
+) -> None:
+    spoil(redis, ACCESS)
+    middleman.own.append(("app.bsky.notification.listNotifications", error_named("ExpiredToken")))
+
+    assert through.mentions_after(None).mentions == ()
+    assert middleman.calls.count("com.atproto.server.refreshSession") == 1
 
 
 def test_a_session_that_cannot_be_renewed_is_replaced_by_a_new_one(

@@ -22,7 +22,7 @@ from bot.networks.bluesky_paging import EPOCH, Place
 from bot.networks.bluesky_pictures import MAX_PICTURES, fitted
 from bot.networks.bluesky_profile import mark_as_automated
 from bot.networks.bluesky_reply import POSTS, record, rkey
-from bot.networks.bluesky_wire import Notification, Post, did_of, parse, rkey_of
+from bot.networks.bluesky_wire import Notification, Post, did_of, is_post, parse, rkey_of
 
 LOG = Log(__name__)
 
@@ -129,11 +129,12 @@ class Bluesky:
     def reply(self, mention: Mention, reply: Reply) -> Posted:
         """Post the reply and its pictures. Repeated, it writes the same record to the same place."""
         with errors(f"reading {mention.key}"):
-            post = self._posts([mention.id]).get(mention.id)
+            posts = self._posts([mention.id])
         # A reply to what is deleted would be taken, and stand there alone.
-        if post is None:
+        if not posts:
             message = f"{mention.key} is deleted, or out of the bot's sight"
             raise NetworkError(message, trouble="gone", permanent=True)
+        (post,) = posts
         if post.viewer and post.viewer.reply_disabled:
             message = f"{mention.key}: its author takes no replies from the bot"
             raise NetworkError(message, trouble="refused", permanent=True)
@@ -178,28 +179,29 @@ class Bluesky:
             return None
         photos = photos_of(notification, self._blob_url)
         if photos and all(photo.url for photo in photos):
-            return mention.model_copy(update={"photos": photos})
-        places = [uri for uri in (notification.uri, notification.quoted, notification.parent) if uri]
-        posts = self._shown(places)
-        for post in (posts.get(notification.uri, notification), *(posts.get(uri) for uri in places[1:])):
-            if post and post.author.did != self._did and (photos := photos_of(post, self._blob_url)):
-                return _about(mention, post, photos)
-        return mention
+            return _about(mention, notification, photos)
+        # Where pictures without an address are to be seen; or else, whose pictures may be meant.
+        uris = [notification.uri] if photos else [notification.quoted, notification.parent]
+        for post in self._shown([uri for uri in uris if uri and is_post(uri)]):
+            if post.author.did != self._did and (found := photos_of(post, self._blob_url)):
+                return _about(mention, post, found)
+        return _about(mention, notification, photos)
 
-    def _shown(self, uris: list[str]) -> dict[str, Post]:
-        """Posts as the network shows them; none, and a line in the log, if it refuses to."""
+    def _shown(self, uris: list[str]) -> list[Post]:
+        """Posts as the network shows them; none, and a line in the log, if it does not."""
         try:
             with errors(f"reading {', '.join(uris)}"):
-                return self._posts(uris)
+                return self._posts(uris) if uris else []
         except NetworkError as error:
-            if not error.permanent or error.trouble == "unauthorized":
-                raise
+            # One that fails for good must not keep the bot from hearing all others.
             LOG.warning("posts unknown", network=self.name, error=str(error))
-            return {}
+            return []
 
-    def _posts(self, uris: list[str]) -> dict[str, Post]:
-        found = self._client.ask("app.bsky.feed.getPosts", uris=uris).get("posts") or []
-        return {post.uri: post for entry in found if (post := parse(Post, entry))}
+    def _posts(self, uris: list[str]) -> list[Post]:
+        """Those of some posts that the bot may see, in the same order."""
+        entries = self._client.ask("app.bsky.feed.getPosts", uris=uris).get("posts") or []
+        posts = {post.uri: post for entry in entries if (post := parse(Post, entry))}
+        return [posts[uri] for uri in uris if uri in posts]
 
 
 def _about(mention: Mention, post: Post, photos: tuple[Photo, ...]) -> Mention:

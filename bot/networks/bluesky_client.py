@@ -28,6 +28,9 @@ TIMEOUT_SECONDS = 10
 # Renewing a session takes two calls at most.
 LOCK_SECONDS = 3 * TIMEOUT_SECONDS
 
+# Twice: what another process has put there may have run out in its turn.
+RENEWALS = 2
+
 JSON = "application/json"
 
 Call = Callable[[dict[str, str]], Any]
@@ -74,16 +77,14 @@ class Client:
 
     def _call(self, call: Call) -> dict[str, Any]:
         session = self._session or self._renew(None)
-        try:
-            response = call(_bearer(session.access_jwt))
-        except RequestErrorBase as error:
-            if not is_expired(error):
-                raise
-            session = self._renew(session)
-            response = call(_bearer(session.access_jwt))
-        if not isinstance(response.content, dict):
-            raise ModelError(f"the answer is {response.headers.get('content-type')}, not JSON")
-        return response.content
+        for _ in range(RENEWALS):
+            try:
+                return _answer(call, session)
+            except RequestErrorBase as error:
+                if not is_expired(error):
+                    raise
+                session = self._renew(session)
+        return _answer(call, session)
 
     def _renew(self, stale: Session | None) -> Session:
         with self._redis.lock(f"{self._key}:lock", timeout=LOCK_SECONDS, blocking_timeout=LOCK_SECONDS):
@@ -120,6 +121,13 @@ class Client:
     def _session_of(self, answer: Any) -> Session:
         place = get_session_pds_endpoint(answer) or str(self._account.url).rstrip("/")
         return Session(answer.handle, answer.did, answer.access_jwt, answer.refresh_jwt, place)
+
+
+def _answer(call: Call, session: Session) -> dict[str, Any]:
+    response = call(_bearer(session.access_jwt))
+    if not isinstance(response.content, dict):
+        raise ModelError(f"the answer is {response.headers.get('content-type')}, not JSON")
+    return response.content
 
 
 def _bearer(token: str) -> dict[str, str]:

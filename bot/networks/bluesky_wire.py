@@ -6,6 +6,7 @@ it, in which pictures have URLs.
 
 from __future__ import annotations
 
+import re
 from typing import TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
@@ -16,6 +17,8 @@ from bot.logs import Log
 LOG = Log(__name__)
 
 SENSITIVE_LABELS = {"gore", "graphic-media", "nudity", "porn", "sexual"}
+
+POST_URI = re.compile(r"at://did:[a-z]+:[^/]+/app\.bsky\.feed\.post/[^/]+")
 
 
 class _Wire(BaseModel):
@@ -182,6 +185,11 @@ def parse(kind: type[W], source: object) -> W | None:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         LOG.warning("not understood", kind=kind.__name__, problems=problems)
         return None
+
+
+def is_post(uri: str) -> bool:
+    """Whether it may lead to a post: Bluesky answers with error 500 where a handle stands for a DID."""
+    return bool(POST_URI.fullmatch(uri))
 
 
 def did_of(uri: str) -> str:
