@@ -78,7 +78,7 @@ class Bluesky:
         self._mention = lru_cache(MENTIONS_REMEMBERED)(self._read)
 
     def mentions_after(self, cursor: str | None) -> Page:
-        """The mentions after the cursor, the latest ones first; the latest ones for no cursor."""
+        """The mentions after the cursor, oldest first, but the youngest page first; the latest for no cursor."""
         place = Place.parse(cursor) if cursor else Place(EPOCH)
         notifications, further = self._notifications(PAGE_SIZE, place.at)
         mentions = self._mentions(n for n in reversed(notifications) if n.indexed_at >= place.since)
@@ -88,21 +88,24 @@ class Bluesky:
             first = times[-1] if times and further else EPOCH
             return Page(mentions, first.isoformat(), next=None)
         below = place.below(times, further)
-        return Page(
-            mentions, None if below else place.settle(times).isoformat(), str(below) if below else None
-        )
+        if below:
+            return Page(mentions, None, next=str(below))
+        return Page(mentions, place.settle(times).isoformat(), next=None)
 
     def watch(self, deliver: Callable[[Mention], None], alive: Callable[[], None]) -> None:
         """Look for new mentions every two seconds; what was there before is the poller's."""
-        known: set[str] | None = None
+        notifications, _ = self._notifications(WATCH_SIZE)
+        known = {notification.uri for notification in notifications}
+        # Where a mention is deleted, an older one moves up into the page; it is not new.
+        since = notifications[-1].indexed_at if notifications else EPOCH
         while True:
-            notifications, _ = self._notifications(WATCH_SIZE)
-            if known is not None:
-                for mention in self._mentions(n for n in reversed(notifications) if n.uri not in known):
-                    deliver(mention)
-            known = {notification.uri for notification in notifications}
             alive()
             time.sleep(WATCH_SECONDS)
+            notifications, _ = self._notifications(WATCH_SIZE)
+            new = [n for n in notifications if n.indexed_at >= since and n.uri not in known]
+            for mention in self._mentions(reversed(new)):
+                deliver(mention)
+            known.update(notification.uri for notification in new)
 
     def room(self, mention: Mention) -> int:  # noqa: ARG002
         """How long a reply may be, as `length` counts."""
