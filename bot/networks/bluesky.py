@@ -78,7 +78,7 @@ class Bluesky:
         self._mention = lru_cache(MENTIONS_REMEMBERED)(self._read)
 
     def mentions_after(self, cursor: str | None) -> Page:
-        """The mentions after the cursor, oldest first, but the youngest page first; the latest for no cursor."""
+        """The mentions after the cursor, a page oldest first, but the youngest page first."""
         place = Place.parse(cursor) if cursor else Place(EPOCH)
         notifications, further = self._notifications(PAGE_SIZE, place.at)
         mentions = self._mentions(n for n in reversed(notifications) if n.indexed_at >= place.since)
