@@ -11,7 +11,7 @@ FAILED = { echo "The installation failed. With a network and room on the disk, t
 demo: .venv/demo ## run a whole bot on this machine, with a web page to try it on
 	@$(BIN)/deepselfie demo $(ARGS)
 
-test: .venv/dev browser ## run all tests, end to end too
+test: .venv/dev browser bluesky ## run all tests, end to end too
 	$(BIN)/pytest $(ARGS)
 
 check: .venv/dev ## lint, formatting, types
@@ -74,5 +74,18 @@ browser:
 			apt-get update -qq && apt-get install -qqy --no-install-recommends $$missing >/dev/null || true; fi; fi
 	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit 0; done; \
 	echo "NO CHROMIUM: the tests of the web page will be skipped. Install chromium to run them."
+
+# What the real Bluesky network of the tests needs, where that network is and root can install something.
+.PHONY: bluesky
+bluesky:
+	@if [ ! -x ../shared/bluesky/network ]; then \
+		echo "NO BLUESKY NETWORK: there is no ../shared/bluesky/network; the tests on it will be skipped."; exit 0; fi; \
+	missing=; ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || missing=postgresql; \
+	command -v npm >/dev/null || missing="$$missing npm"; \
+	[ -z "$$missing" ] && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing for the tests on Bluesky: $$missing …"; \
+		apt-get update -qq && apt-get install -qqy --no-install-recommends $$missing >/dev/null && exit 0; fi; \
+	echo "NO BLUESKY NETWORK: the tests on it will be skipped. Install $$missing to run them."
 
 .PHONY: demo test check bench judge screenshot clean help

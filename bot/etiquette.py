@@ -22,6 +22,8 @@ THREAD_SECONDS = 30 * DAY_SECONDS
 
 TOO_OLD = "too old"
 
+# What a profile says whose owner wants no bot to answer.
+NO_BOT = re.compile(r"#nobots?\b", re.IGNORECASE)
 # ASCII, as names are on all networks: a word in Chinese or Japanese may follow without a space.
 HANDLE = re.compile(r"@[A-Za-z0-9_.-]+(@[\w.-]+)?")
 NO_WORD = re.compile(r"[\W_]+")

@@ -24,6 +24,11 @@ def cursor(network: str) -> str:
     return f"{PREFIX}cursor:{network}"
 
 
+def session(account: str) -> str:
+    """A log-in that an account's processes share."""
+    return f"{PREFIX}session:{account}"
+
+
 def quota(name: str) -> str:
     """When those mentions were accepted that count against a quota."""
     return f"{PREFIX}quota:{name}"

@@ -104,7 +104,7 @@ class Listeners:
 
     def _login(self, account: Account) -> Listener | None:
         try:
-            return Listener(connect(account), self._redis, self._settings, self._blocklist)
+            return Listener(connect(account, self._redis), self._redis, self._settings, self._blocklist)
         except NetworkError as error:
             self._refusals[account.network] = error
             return None

@@ -186,10 +186,10 @@ def responder(network: str) -> Responder:
         SettingsError: The bot has no account there.
     """
     settings = load(BotSettings, os.environ)
-    ledger = Ledger(queues.connect(settings.redis_url.get_secret_value()), settings.policy)
+    redis = queues.connect(settings.redis_url.get_secret_value())
     return Responder(
-        connect(account_on(network, os.environ)),
-        ledger,
+        connect(account_on(network, os.environ), redis),
+        Ledger(redis, settings.policy),
         apologise=settings.policy.apologise,
         dry_run=settings.dry_run == "yes",
     )

@@ -12,17 +12,17 @@ from redis import Redis
 
 from bot.processes import Processes
 from bot.valkey import start_valkey
+from tests import bluesky_network
 from tests.sandbox import Network, join, sandbox
+
+OURS = ("BLUESKY_", "BOT_", "MASTODON_", "REDIS_", "SANDBOX_", "WORKER_", "X_")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def no_settings_from_outside() -> None:
     """Keep a developer's own bot and Redis out of the tests."""
     for name in list(os.environ):
-        if (
-            name.startswith(("BOT_", "MASTODON_", "REDIS_", "SANDBOX_", "WORKER_", "X_"))
-            or name == "LOG_FORMAT"
-        ):
+        if name.startswith(OURS) or name == "LOG_FORMAT":
             del os.environ[name]
 
 
@@ -40,6 +40,18 @@ def redis(redis_url: str) -> Iterator[Redis]:
     with Redis.from_url(redis_url) as client:
         client.flushall()
         yield client
+
+
+@pytest.fixture(scope="session")
+def bluesky(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A real Bluesky network, where one can be had."""
+    try:
+        started = bluesky_network.start(tmp_path_factory.mktemp("bluesky"))
+    except bluesky_network.NoNetwork as error:
+        pytest.skip(str(error))
+    yield
+    if started:
+        bluesky_network.stop()
 
 
 @pytest.fixture(scope="session")

@@ -85,6 +85,15 @@ def test_nothing_is_loaded_of_a_network_that_the_bot_is_not_on() -> None:
     assert not loaded_by("bot.listener", "bot.responder") & {"tweepy", "twitter_text", "mastodon"}
 
 
+@pytest.mark.parametrize("process", ["bot.listener", "bot.responder", "bot.networks", "worker.judge"])
+def test_nothing_of_bluesky_is_loaded_without_an_account_there(process: str) -> None:
+    assert not loaded_by(process) & {"atproto", "atproto_client", "atproto_core", "regex"}
+
+
+def test_bluesky_does_without_pillow_until_a_picture_is_too_large() -> None:
+    assert "PIL" not in loaded_by("bot.networks.bluesky")
+
+
 @pytest.mark.parametrize("package", sorted(OURS))
 def test_every_module_says_what_it_is_for_and_stays_small(repository: Path, package: str) -> None:
     for file in modules(repository, package):

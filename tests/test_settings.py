@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
 from bot.etiquette import Rules
 from bot.networks import connect
@@ -111,7 +112,7 @@ def test_the_bot_is_where_the_environment_gives_it_an_account() -> None:
     assert account_on("mastodon", NETWORK) == load(MastodonAccount, NETWORK)
 
 
-def test_a_network_whose_package_is_missing_says_what_to_install() -> None:
+def test_a_network_whose_package_is_missing_says_what_to_install(redis: Redis) -> None:
     class Elsewhere(Account):
         network = "elsewhere"
         adapter = "no_such_package:connect"
@@ -119,7 +120,7 @@ def test_a_network_whose_package_is_missing_says_what_to_install() -> None:
     with pytest.raises(
         NetworkError, match=r"needs no_such_package: run pip install 'deepselfie\[elsewhere\]'"
     ):
-        connect(Elsewhere())
+        connect(Elsewhere(), redis)
 
 
 def test_without_any_account_the_bot_says_what_to_set() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from redis import Redis
 
 from bot.networks.accounts import XAccount
 from bot.networks.x import X, connect
@@ -51,7 +52,7 @@ class FakeX:
         return {**secrets, **rich, "X_URL": self.url, "REDIS_URL": self.redis_url, **more}
 
     def bot(self, **more: str) -> X:
-        return connect(load(XAccount, self.settings(**more)))
+        return connect(load(XAccount, self.settings(**more)), Redis.from_url(self.redis_url))
 
     def join(self, name: str, **more: Any) -> Person:
         answer = self.http.post("/sandbox/people", json={"username": name, **more})

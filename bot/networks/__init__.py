@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from importlib import import_module
 
+from redis import Redis
+
 from bot.networks.accounts import Account
 from bot.networks.base import Network, NetworkError
 
 
-def connect(account: Account) -> Network:
+def connect(account: Account, redis: Redis) -> Network:
     """Log in to an account.
+
+    Args:
+        account: Where, and with which secrets.
+        redis: Where an adapter may keep what its processes share.
 
     Raises:
         NetworkError: Its network cannot be reached, does not accept the bot, or needs a missing package.
@@ -20,5 +26,5 @@ def connect(account: Account) -> Network:
     except ModuleNotFoundError as error:
         message = f"{account.network} needs {error.name}: run pip install 'deepselfie[{account.network}]'"
         raise NetworkError(message, permanent=True) from None
-    network: Network = log_in(account)
+    network: Network = log_in(account, redis)
     return network

@@ -19,7 +19,7 @@ class Account(Group):
 
     network: ClassVar[str]
     adapter: ClassVar[str]
-    """Module and function that log in: account → Network."""
+    """Module and function that log in: account, Redis → Network."""
 
 
 class MastodonAccount(Account):
@@ -33,6 +33,29 @@ class MastodonAccount(Account):
         alias="MASTODON_TOKEN",
         description="the bot account's access token (Preferences → Development → New application, "
         "scopes read and write:statuses)",
+    )
+
+
+class BlueskyAccount(Account):
+    """An account on Bluesky, or on another server of its kind."""
+
+    network = "bluesky"
+    adapter = "bot.networks.bluesky:connect"
+
+    handle: str = Field(alias="BLUESKY_HANDLE", description="the bot's handle, selfiejudge.bsky.social")
+    password: SecretStr = Field(
+        alias="BLUESKY_PASSWORD",
+        description="an app password of the bot's account (Settings → Privacy and security → App passwords)",
+    )
+    url: AnyHttpUrl = Field(
+        AnyHttpUrl("https://bsky.social"),
+        alias="BLUESKY_URL",
+        description="the server that the bot's account is on",
+    )
+    directory: AnyHttpUrl = Field(
+        AnyHttpUrl("https://plc.directory"),
+        alias="BLUESKY_DIRECTORY",
+        description="the directory that tells which server has an author's photos",
     )
 
 
@@ -80,14 +103,9 @@ class XAccount(Account):
     price_user: Dollars = Field(
         Decimal("0.010"), alias="X_PRICE_USER", description="dollars for a profile that is read, once a day"
     )
-    redis_url: SecretStr = Field(
-        SecretStr("redis://localhost:6379/0"),
-        alias="REDIS_URL",
-        description="where Redis or Valkey listens: what was spent is counted there",
-    )
 
 
-KINDS: tuple[type[Account], ...] = (MastodonAccount, XAccount)
+KINDS: tuple[type[Account], ...] = (MastodonAccount, XAccount, BlueskyAccount)
 
 
 def accounts(environment: Mapping[str, str]) -> list[Account]:

@@ -52,7 +52,7 @@ REPLY_VISIBILITY: dict[Visibility, Visibility] = {
 }
 
 
-def connect(account: MastodonAccount) -> Mastodon:
+def connect(account: MastodonAccount, _redis: object) -> Mastodon:
     """Log in.
 
     Raises:

@@ -6,7 +6,6 @@ Servers other than Mastodon send other ids, more fields and fewer: what is not n
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +14,7 @@ from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError, WrapValidator
 
-from bot.etiquette import command_in
+from bot.etiquette import NO_BOT, command_in
 from bot.logs import Log
 from bot.messages import Mention, Photo, Visibility
 
@@ -25,8 +24,6 @@ MAX_LINKS = 4
 # Mastodon's own posts have 4, Pixelfed's 20; a server may pass on any number, and each costs a download.
 MAX_ATTACHMENTS = 20
 MAX_WARNING = 100
-
-NO_BOT = re.compile(r"#nobots?\b", re.IGNORECASE)
 
 
 def _or_none(value: object, parse: Callable[[object], datetime | None]) -> datetime | None:

@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from redis import RedisError
+from redis import Redis, RedisError
 
-from bot import queues
 from bot.budget import Budget
 from bot.logs import Log
 from bot.messages import Mention, Reply
@@ -41,17 +40,16 @@ QUERY: dict[str, Any] = {name.replace(".", "_"): list(values) for name, values i
 QUERY_OWN: dict[str, Any] = {"tweet_fields": ["author_id", "created_at", "referenced_tweets"]}
 
 
-def connect(account: XAccount) -> X:
+def connect(account: XAccount, redis: Redis) -> X:
     """Log in.
 
     Raises:
         NetworkError: X cannot be reached, does not accept the tokens, or nobody can count what it costs.
     """
     try:
-        redis = queues.connect(account.redis_url.get_secret_value())
         budget = Budget(redis, "x", account.daily_budget, account.monthly_budget)
         return X(Client(account, budget), account)
-    except (queues.RedisUnavailable, RedisError) as error:
+    except RedisError as error:
         raise NetworkError(f"without Redis nothing is asked of X: {error}") from None
 
 
