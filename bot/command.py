@@ -172,6 +172,7 @@ def sandbox(arguments: Sequence[str]) -> int:
             options.port,
             options.data,
             calls=options.calls,
+            dialect=options.dialect,
             ready=lambda url: log.info("listening", url=url),
         )
     except (SettingsError, OSError) as error:
@@ -193,6 +194,12 @@ def _sandbox_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--data", type=Path, required=True, metavar="DIR", help="where posts and photos are kept"
+    )
+    parser.add_argument(
+        "--dialect",
+        choices=["mastodon", "gotosocial", "takahe", "hollo", "pleroma"],
+        default="mastodon",
+        help="which server's habits it has (%(default)s)",
     )
     parser.add_argument(
         "--calls",

@@ -84,7 +84,7 @@ class Notifications:
         if self._behind != place:
             found = self._next(place)
             is_short = len(found) < FEW or any(place.is_behind(one) for one in found)
-            self._ahead = [one for one in found if not place.is_behind(one)]
+            self._ahead = _beyond(place, found)
         else:
             is_short = False
         batch, self._ahead = self._ahead[:PAGE_SIZE], self._ahead[PAGE_SIZE:]
@@ -124,6 +124,17 @@ class Notifications:
         asked = {"types[]": ["mention"], "limit": str(PAGE_SIZE), **query}
         answer = self._rest.get("reading notifications", "/api/v1/notifications", asked)
         entries = answer.json if isinstance(answer.json, list) else []
-        found = [one for entry in reversed(entries) if (one := parse(Notification, entry))]
+        found = [one for entry in entries if (one := parse(Notification, entry))]
+        # Takahē sends pages after min_id oldest first.
+        if found and found[0].created_at >= found[-1].created_at:
+            found.reverse()
         found.sort(key=lambda one: one.created_at)
         return found, answer.older or ({"max_id": found[0].id} if found else {})
+
+
+def _beyond(place: Place, found: list[Notification]) -> list[Notification]:
+    """What is behind the place's own notification, or, if that is gone, what may be."""
+    for number, one in enumerate(found):
+        if one.id == place.id:
+            return found[number + 1 :]
+    return [one for one in found if not place.is_behind(one)]

@@ -62,6 +62,16 @@ CREATE TABLE IF NOT EXISTS notifications (
 );
 CREATE INDEX IF NOT EXISTS notifications_of_person ON notifications (person, id);
 CREATE INDEX IF NOT EXISTS notifications_of_status ON notifications (status);
+CREATE TABLE IF NOT EXISTS quotes (
+    status INTEGER PRIMARY KEY,
+    quoted INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS policies (
+    person INTEGER PRIMARY KEY
+);
+CREATE TABLE IF NOT EXISTS held (
+    id INTEGER PRIMARY KEY
+);
 CREATE TABLE IF NOT EXISTS idempotency (
     person INTEGER NOT NULL,
     key TEXT NOT NULL,
