@@ -34,10 +34,10 @@ def raise_alarm(redis: Redis, name: str, words: str) -> None:
         LOG.error("alarm", name=name, words=words)
 
 
-def clear_alarm(redis: Redis, name: str) -> None:
-    """Say that it is over."""
-    if redis.hdel(ALARMS, name):
-        LOG.info("alarm over", name=name)
+def clear_alarms(redis: Redis, *names: str) -> None:
+    """Say that these, if they were raised, are over."""
+    if redis.hdel(ALARMS, *names):
+        LOG.info("alarm over", name=" or ".join(names))
 
 
 def clear_all(redis: Redis) -> None:

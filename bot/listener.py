@@ -14,9 +14,10 @@ from queue import Empty, SimpleQueue
 from redis import Redis, RedisError
 
 from bot import backoff
-from bot.alarms import clear_alarm, clear_all, raise_alarm
+from bot.alarms import clear_alarms, clear_all, raise_alarm
 from bot.beats import beat
 from bot.blocklist import Blocklist
+from bot.deletions import Deletions
 from bot.intake import Intake
 from bot.ledger import Ledger
 from bot.logs import Log
@@ -127,6 +128,7 @@ class Listener:
         self._ledger = Ledger(redis, settings.policy)
         self._poll_seconds = settings.poll_seconds
         self._intake = Intake(network.name, redis, settings, blocklist)
+        self._deletions = Deletions(network, redis, self._ledger)
         self._stream = Stream(network, redis, self._take, self._wake_up)
         self._stopped = False
         self._position: str | None = None
@@ -146,6 +148,7 @@ class Listener:
             try:
                 self._poll()
                 failures = 0
+                self._deletions.look()
             except (NetworkError, RedisError) as error:
                 if _permanent(error):
                     self._stream.stop()
@@ -195,13 +198,14 @@ class Listener:
             self._position = page.next
             if page.next is None:
                 beat(self._redis, self._alarm)
-                clear_alarm(self._redis, self._alarm)
-                clear_alarm(self._redis, self._network.name)
+                clear_alarms(self._redis, self._alarm, self._network.name)
                 return
             position = page.next
 
     def _take(self, happening: Happening) -> None:
-        if not isinstance(happening, Gone):
+        if isinstance(happening, Gone):
+            self._deletions.follow(happening.id)
+        else:
             self._intake.take([happening])
 
 

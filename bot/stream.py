@@ -14,7 +14,7 @@ from collections.abc import Callable
 from redis import Redis, RedisError
 
 from bot import backoff
-from bot.alarms import clear_alarm, raise_alarm
+from bot.alarms import clear_alarms, raise_alarm
 from bot.beats import beat
 from bot.logs import Log
 from bot.networks.base import Happening, Network, NetworkError
@@ -113,7 +113,7 @@ class Stream:
         with contextlib.suppress(RedisError):
             beat(self._redis, self._alarm)
             if not self._is_proven and now - self._opened > STABLE_SECONDS:
-                clear_alarm(self._redis, self._alarm)
+                clear_alarms(self._redis, self._alarm)
                 self._is_proven = True
 
     def _deliver(self, happening: Happening) -> None:
