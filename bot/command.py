@@ -181,6 +181,8 @@ def sandbox(arguments: Sequence[str]) -> int:
 
 
 def _sandbox_parser() -> argparse.ArgumentParser:
+    from bot.sandbox.dialects import DIALECTS
+
     parser = _parser(
         "sandbox", "SANDBOX_TOKEN is the bot's access token; without it, one is made up in DIR/bot.token."
     )
@@ -197,7 +199,7 @@ def _sandbox_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--dialect",
-        choices=["mastodon", "gotosocial", "takahe", "hollo", "pleroma"],
+        choices=list(DIALECTS),
         default="mastodon",
         help="which server's habits it has (%(default)s)",
     )

@@ -15,8 +15,8 @@ class Dialect:
     """One kind of server; the defaults are Mastodon's own."""
 
     ids: Literal["number", "ulid", "uuid"] = "number"
-    pages: Literal["forward", "ascending", "newest"] = "forward"
-    """What min_id does: pages forward; so too, but oldest first; nothing, nor does max_id."""
+    pages: Literal["forward", "ascending", "since", "newest"] = "forward"
+    """What min_id does: pages forward; so too, but oldest first; the same as since_id; nothing, as max_id."""
     streams: bool = True
     keeps_keys: bool = True
     """Idempotency-Key has an effect."""
@@ -43,6 +43,10 @@ DIALECTS: Mapping[str, Dialect] = {
     ),
     "takahe": Dialect(pages="ascending", streams=False, keeps_keys=False, resets="none", takes_orphans=True),
     "hollo": Dialect(
+        ids="uuid", pages="since", streams=False, keeps_keys=False, json_only=True, resets="none"
+    ),
+    # Before it learned to page.
+    "old-hollo": Dialect(
         ids="uuid", pages="newest", streams=False, keeps_keys=False, json_only=True, resets="none"
     ),
     "pleroma": Dialect(ids="ulid", instance="v1", resets="none"),
