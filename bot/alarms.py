@@ -24,13 +24,13 @@ class Alarm:
     words: str
 
 
-def raise_alarm(redis: Redis, name: str, words: str) -> None:
+def raise_alarm(redis: Redis, name: str, words: str, *, is_logged: bool = False) -> None:
     """Raise an alarm ("mastodon stream"); one that is raised already stays as it is. Redis may be away."""
     try:
         fresh = redis.hsetnx(ALARMS, name, json.dumps({"since": time.time(), "words": words}))
     except RedisError:
         fresh = True
-    if fresh:
+    if fresh and not is_logged:
         LOG.error("alarm", name=name, words=words)
 
 

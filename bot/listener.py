@@ -114,7 +114,7 @@ class Listeners:
 
     def _refuse(self, account: Account, error: NetworkError) -> None:
         self._refusals[account.network] = error
-        raise_alarm(self._redis, account.network, f"the bot is not on it: {error}")
+        raise_alarm(self._redis, account.network, f"the bot is not on it: {error}", is_logged=True)
 
 
 class Listener:

@@ -94,7 +94,7 @@ class Network(Protocol):
         """Deliver mentions and deletions as they happen, until the network ends the stream; it may lose some.
 
         `alive` is called once the stream is open, and then at every sign of life. Neither callable raises.
-        A stream that gives no sign of life for half a minute has to be taken for broken.
+        A stream that gives no sign of life for 25 seconds has to be taken for broken.
 
         Raises:
             NetworkError: It broke; after how many seconds to try again, if the network has rules about that.

@@ -99,7 +99,7 @@ class Rest:
         except HTTPError as error:
             # Without a connection the server cannot have done anything.
             unknown = not isinstance(error, NewConnectionError | ConnectTimeoutError | ProxyError)
-            raise NetworkError(f"{doing}: {error}", unknown=unknown) from None
+            raise NetworkError(f"{doing}: Could not complete request: {error}", unknown=unknown) from None
         if answer.status >= 300:
             raise refusal(doing, answer.status, answer.headers, answer.data)
         return Answer(answer.status, _json(doing, answer), _older(answer))

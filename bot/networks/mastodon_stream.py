@@ -42,6 +42,8 @@ def events(url: str, token: str, alive: Callable[[], None]) -> Iterator[Event]:
             open_timeout=TIMEOUT_SECONDS,
             ping_interval=PING_SECONDS,
             ping_timeout=PING_SECONDS,
+            # Who does not answer a ping does not say goodbye either.
+            close_timeout=1,
             max_size=MAX_EVENT_BYTES,
         ) as socket,
     ):
