@@ -12,7 +12,7 @@ bytes are missing. That is all that may be missing: Valkey writes before it ackn
 wrote survives its kill -9, so the promise does not cover a file that lost what was acknowledged.
 
     python -m benchmarks.faults --mentions N --kills K [--seed S] [--rate R] [--only worker] [--json]
-                                [--without sweeper|fencing|reconcile|cursor]
+                                [--without sweeper|fencing|reconcile|cursor] [--network mastodon|x|bluesky]
 
 Exit status: 0 if nothing was lost or answered twice; with --without, 0 if something was.
 """
@@ -27,6 +27,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import get_args
 
+from benchmarks.faults_network import NETWORKS
 from benchmarks.faults_plan import TARGETS, Options
 from benchmarks.faults_run import run
 from bot.chaos import Protection
@@ -58,6 +59,9 @@ def _options(arguments: Sequence[str] | None) -> Options:
     parser.add_argument("--rate", type=float, default=25, metavar="R", help="mentions a second (%(default)s)")
     parser.add_argument(
         "--only", choices=list(TARGETS), help="kill only these, evenly, and let nothing else go wrong"
+    )
+    parser.add_argument(
+        "--network", choices=list(NETWORKS), default="mastodon", help="on which network (%(default)s)"
     )
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     return Options(**vars(parser.parse_args(arguments)))

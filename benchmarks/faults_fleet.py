@@ -153,18 +153,16 @@ def _spawn(command: Sequence[str], environment: Mapping[str, str], log: Path) ->
         )
 
 
-def environment(token: str, url: str, redis_url: str, model: Path) -> dict[str, str]:
-    """Settings of the bot's processes; none come from outside."""
-    ours = ("BOT_", "MASTODON_", "REDIS_", "SANDBOX_", "WORKER_", "DEEPSELFIE_", "LOG_")
+def clean_environment() -> dict[str, str]:
+    """What every process gets; no settings come from outside."""
+    ours = ("BOT_", "MASTODON_", "X_", "BLUESKY_", "REDIS_", "SANDBOX_", "WORKER_", "DEEPSELFIE_", "LOG_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    return {
-        **kept,
-        **UNLIMITED,
-        **NO_PROXY,
-        "LOG_FORMAT": "json",
-        "SANDBOX_TOKEN": token,
-        "MASTODON_URL": url,
-        "MASTODON_TOKEN": token,
+    return {**kept, **UNLIMITED, **NO_PROXY, "LOG_FORMAT": "json"}
+
+
+def environment(redis_url: str, model: Path) -> dict[str, str]:
+    """Settings of the bot's processes, but for its account."""
+    return clean_environment() | {
         "REDIS_URL": redis_url,
         "WORKER_MODEL": str(model),
         "WORKER_PRIVATE_ADDRESSES": "allow",

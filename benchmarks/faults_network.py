@@ -1,140 +1,65 @@
-"""The people of benchmarks.faults, who post mentions, and the truth: what stands under each in the end."""
+"""The network in benchmarks.faults, seen from outside of the bot: its people, its weather, and the truth.
+
+A network joins with a module that has a class like faults_mastodon.Mastodon, and a line in NETWORKS. Where a
+network cannot have some fault, its `switch` leaves that one out.
+"""
 
 from __future__ import annotations
 
-import http.client
-import json
-import sqlite3
 import threading
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Protocol
 
-from bot.sandbox.accounts import BOT
-from bot.sandbox.person import Person
-from bot.sandbox.store import ID_BITS_BELOW_TIME
+from benchmarks.faults_fleet import Fleet
+from benchmarks.faults_plan import Fault
 
-PEOPLE = 50
-POSTERS = 8
-TIMEOUT_SECONDS = 30
-REST_SECONDS = 0.2
-
-# Every post that is not the bot's own is a mention here.
-ANSWERS = """
-SELECT mentions.id, min(replies.id), count(replies.id) FROM statuses AS mentions
-LEFT JOIN statuses AS replies ON replies.in_reply_to = mentions.id AND replies.author = :bot
-WHERE mentions.author != :bot GROUP BY mentions.id
-"""
+# Module and class, which is made with the fleet and the run's directory.
+NETWORKS = {"mastodon": "benchmarks.faults_mastodon:Mastodon", "x": "", "bluesky": ""}
 
 
 @dataclass(frozen=True)
 class Answered:
     """What the network knows of one mention."""
 
-    id: int
+    key: str
+    """As the ledger calls it."""
     replies: int
     seconds: float | None
     """From the mention to its first reply; None if there is none."""
 
 
-class Network:
-    """The sandbox, seen from outside of the bot.
+class Network(Protocol):
+    """A network whose server is a process of the fleet, called "sandbox"; it is open once this is made."""
 
-    Args:
-        url: Its address.
-        data: Its directory.
-        token: The bot's token, with which faults are switched.
-    """
+    environment: Mapping[str, str]
+    """The settings with which the bot finds its account."""
 
-    def __init__(self, url: str, data: Path, token: str) -> None:
-        self._address = urlsplit(url).netloc
-        self._database = data / "sandbox.sqlite3"
-        self._token = token
-        self._tokens = [_join(url, f"guest{number}") for number in range(PEOPLE)]
-        self._lock = threading.Lock()
-
-    def switch(self, faults: Sequence[dict[str, object]]) -> None:
+    def switch(self, faults: Sequence[Fault]) -> None:
         """Let these faults strike, and no others.
 
         Raises:
             OSError, http.client.HTTPException: The network is away.
         """
-        with closing(self._connection()) as connection:
-            body = json.dumps({"faults": list(faults)})
-            status, answer = _call(connection, "PUT", "/sandbox/faults", self._token, body)
-        if status != 200:
-            raise ValueError(f"the sandbox refuses faults: {answer!r}")
 
     def post(self, texts: Sequence[str], rate: float) -> list[threading.Thread]:
         """Have people post these texts, each once, so many a second; the threads end when all are posted."""
-        begin = time.monotonic()
-        numbered = iter(enumerate(texts))
-        threads = [
-            threading.Thread(target=self._post_some, args=(numbered, begin, rate), daemon=True)
-            for _ in range(POSTERS)
-        ]
-        for thread in threads:
-            thread.start()
-        return threads
 
     def answers(self) -> list[Answered]:
         """Every mention that stands in the network."""
-        with closing(sqlite3.connect(f"file:{self._database}?mode=ro", uri=True, timeout=10)) as database:
-            (bot,) = database.execute("SELECT id FROM people WHERE username = ?", (BOT,)).fetchone()
-            rows = database.execute(ANSWERS, {"bot": bot}).fetchall()
-        return [
-            Answered(mention, count, _seconds(reply) - _seconds(mention) if count else None)
-            for mention, reply, count in rows
-        ]
-
-    def _post_some(self, numbered: Iterator[tuple[int, str]], begin: float, rate: float) -> None:
-        with closing(self._connection()) as connection:
-            while True:
-                with self._lock:
-                    number, text = next(numbered, (None, ""))
-                if number is None:
-                    return
-                time.sleep(max(0.0, begin + number / rate - time.monotonic()))
-                while not self._is_posted(connection, number, text):
-                    connection.close()
-                    time.sleep(REST_SECONDS)
-
-    def _is_posted(self, connection: http.client.HTTPConnection, number: int, text: str) -> bool:
-        """Try once. A lost answer is looked up in the database, so that nobody mentions the bot twice."""
-        token = self._tokens[number % PEOPLE]
-        try:
-            status, _ = _call(connection, "POST", "/api/v1/statuses", token, json.dumps({"status": text}))
-        except (OSError, http.client.HTTPException):
-            status = 0
-        return status == 200 or (status != 429 and self._stands(text))
-
-    def _stands(self, text: str) -> bool:
-        with closing(sqlite3.connect(f"file:{self._database}?mode=ro", uri=True, timeout=10)) as database:
-            return bool(database.execute("SELECT 1 FROM statuses WHERE text = ?", (text,)).fetchone())
-
-    def _connection(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection(self._address, timeout=TIMEOUT_SECONDS)
 
 
-def _join(url: str, name: str) -> str:
-    """Let a person join, and return their token."""
-    client = Person(url, name).client
-    client.session.close()
-    return str(client.access_token)
+def open_network(name: str, fleet: Fleet, directory: Path) -> Network:
+    """Start a network's server, and let people join.
 
-
-def _call(
-    connection: http.client.HTTPConnection, method: str, path: str, token: str, body: str
-) -> tuple[int, bytes]:
-    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    connection.request(method, path, body, headers)
-    answer = connection.getresponse()
-    return answer.status, answer.read()
-
-
-def _seconds(number: int) -> float:
-    """When an id was made."""
-    return (number >> ID_BITS_BELOW_TIME) / 1000
+    Raises:
+        SystemExit: There is nothing yet that could stand for this network.
+    """
+    module, _, kind = NETWORKS[name].partition(":")
+    if not module:
+        there = ", ".join(name for name, place in NETWORKS.items() if place)
+        raise SystemExit(f"--network {name} is not here yet; there is {there}")
+    network: Network = getattr(import_module(module), kind)(fleet, directory)
+    return network

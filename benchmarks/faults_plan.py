@@ -11,11 +11,12 @@ from bot.chaos import Protection
 
 Fault = dict[str, Any]
 
-POST = "POST /api/v1/statuses"
-NOTIFICATIONS = "GET /api/v1/notifications"
-CONTEXT = "GET /api/v1/statuses/:id/context"
-STREAM = "GET /api/v1/streaming"
-LOGIN = "GET /api/v1/accounts/verify_credentials"
+# Where faults strike; each network has its own addresses for these.
+POST = "post"
+MENTIONS = "mentions"
+THREAD = "thread"
+STREAM = "stream"
+LOGIN = "login"
 
 # How often each is killed, of a hundred times.
 TARGETS = {"worker": 34, "responder": 32, "listener": 14, "sandbox": 10, "redis": 10}
@@ -48,6 +49,7 @@ class Options:
     only: str | None = None
     """Kill only these, evenly, and let nothing else go wrong."""
     json: bool = False
+    network: str = "mastodon"
 
     @property
     def seconds(self) -> float:
@@ -140,12 +142,12 @@ def _spell(dice: random.Random, without: Protection | None) -> Iterator[Fault]:
         yield {"endpoint": POST, "kind": keys}
     if without == "fencing":
         # Many look for a reply that is not there, and are stopped while they do.
-        yield from (_some(dice, POST, "server_error", 0.06), _some(dice, CONTEXT, "latency", 1, seconds=2))
+        yield from (_some(dice, POST, "server_error", 0.06), _some(dice, THREAD, "latency", 1, seconds=2))
         return
     yield _some(dice, POST, "latency", 0.01, seconds=dice.uniform(0.2, LONGEST_LATENCY))
     for kind in ("dropped_answer", "error_after_success", "server_error", "rate_limited"):
         yield _some(dice, POST, kind, dice.choice([0, 0.02, 0.06]))
-    for endpoint in (NOTIFICATIONS, CONTEXT):
+    for endpoint in (MENTIONS, THREAD):
         for kind in ("dropped_answer", "server_error", "rate_limited"):
             yield _some(dice, endpoint, kind, dice.choice([0, 0, 0, 0.02, 0.1]))
         yield _some(dice, endpoint, "latency", 0.1, seconds=dice.uniform(0.1, 1))

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import secrets
 import shutil
-import socket
 import statistics
 import tempfile
 import threading
@@ -22,7 +20,7 @@ from redis import Redis, RedisError
 
 from benchmarks.faults_director import Director
 from benchmarks.faults_fleet import Fleet, environment
-from benchmarks.faults_network import Answered, Network
+from benchmarks.faults_network import Answered, Network, open_network
 from benchmarks.faults_plan import Options, plan
 from bot.keys import OPEN
 from tests.judges import brightness_judge
@@ -111,16 +109,12 @@ def run(options: Options, say: Say) -> Outcome:
 def _stage(directory: Path, options: Options) -> Iterator[Stage]:
     """Start everything, the bot's own processes last, and wait until it listens."""
     pages = {f"/{number}": file(_photo(number), "image/jpeg") for number in range(PHOTOS)}
-    token, port, data = secrets.token_urlsafe(), _free_port(), directory / "sandbox"
-    url = f"http://127.0.0.1:{port}"
     model = brightness_judge(directory / "judge.onnx")
     with web(pages) as photos, Fleet(directory) as fleet:
         redis_url = fleet.valkey()
-        settings = environment(token, url, redis_url, model)
+        network = open_network(options.network, fleet, directory)
+        settings = {**environment(redis_url, model), **network.environment}
         settings["DEEPSELFIE_WITHOUT"] = options.without or ""
-        arguments = ["sandbox", "--port", str(port), "--data", str(data), "--calls", "1000000000"]
-        fleet.deepselfie("sandbox", arguments, settings)
-        fleet.wait_for("sandbox", "listening")
         for name, command in {"worker": "work", "responder": "respond", "listener": "listen"}.items():
             copies = options.copies.get(name, 0)
             for copy in [f"{name}{number + 1}" for number in range(copies)] or [name]:
@@ -129,18 +123,13 @@ def _stage(directory: Path, options: Options) -> Iterator[Stage]:
         for name in ("worker1", "responder1"):
             fleet.wait_for(name, '"ready"')
         with Redis.from_url(redis_url) as redis:
-            yield Stage(fleet, Network(url, data, token), redis, photos)
+            yield Stage(fleet, network, redis, photos)
 
 
 def _photo(number: int) -> bytes:
     """Small, but real."""
     kind = "PNG" if number % 4 == 0 else "JPEG"
     return encoded(Image.new("RGB", (48 + number, 64), (number * 16, 128, 255 - number * 16)), kind)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 def _wait(stage: Stage, threads: Sequence[threading.Thread], options: Options, say: Say) -> list[Answered]:
@@ -196,7 +185,6 @@ def _explain(stage: Stage, answers: Sequence[Answered], say: Say) -> None:
     """Show what the ledger has to say about what went wrong."""
     wrong = [answer for answer in answers if answer.replies != 1]
     for answer in wrong[:SHOWN]:
-        name = f"mastodon:{answer.id}"
-        record: Any = stage.redis.hgetall(f"deepselfie:mention:{name}")
+        record: Any = stage.redis.hgetall(f"deepselfie:mention:{answer.key}")
         fields = {field.decode(): value.decode() for field, value in record.items() if field != b"mention"}
-        say(f"{name}: {answer.replies} replies; the ledger: {json.dumps(fields)}")
+        say(f"{answer.key}: {answer.replies} replies; the ledger: {json.dumps(fields)}")

@@ -186,6 +186,7 @@ def sandbox(arguments: Sequence[str]) -> int:
             options.port,
             options.data,
             calls=options.calls,
+            dialect=options.dialect,
             ready=lambda url: log.info("listening", url=url),
         )
     except (SettingsError, OSError) as error:
@@ -194,6 +195,8 @@ def sandbox(arguments: Sequence[str]) -> int:
 
 
 def _sandbox_parser() -> argparse.ArgumentParser:
+    from bot.sandbox.dialects import DIALECTS
+
     parser = _parser(
         "sandbox", "SANDBOX_TOKEN is the bot's access token; without it, one is made up in DIR/bot.token."
     )
@@ -207,6 +210,12 @@ def _sandbox_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--data", type=Path, required=True, metavar="DIR", help="where posts and photos are kept"
+    )
+    parser.add_argument(
+        "--dialect",
+        choices=list(DIALECTS),
+        default="mastodon",
+        help="which server's habits it has (%(default)s)",
     )
     parser.add_argument(
         "--calls",

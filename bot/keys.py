@@ -7,6 +7,7 @@ OPEN = f"{PREFIX}open"
 COUNTS = f"{PREFIX}counts"
 SALT = f"{PREFIX}salt"
 STOPPED = f"{PREFIX}stopped"
+ALARMS = f"{PREFIX}alarms"
 
 
 def record(key: str) -> str:
@@ -32,3 +33,8 @@ def session(account: str) -> str:
 def quota(name: str) -> str:
     """When those mentions were accepted that count against a quota."""
     return f"{PREFIX}quota:{name}"
+
+
+def answered(network: str) -> str:
+    """The keys of a network's lately answered mentions, by when to look whether each still stands."""
+    return f"{PREFIX}answered:{network}"

@@ -52,6 +52,11 @@ class Ledger:
         self._rescue = redis.register_script(transitions.RESCUE)
         self._retry = redis.register_script(transitions.RETRY)
 
+    @property
+    def redis(self) -> Redis:
+        """Where it is kept."""
+        return self._redis
+
     def ingest(
         self, network: str, admissions: Sequence[Admission], cursor: str | None = None
     ) -> dict[str, Fate]:

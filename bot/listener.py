@@ -6,35 +6,36 @@ The stream is only speed. The poller, from a cursor that survives restarts, is w
 from __future__ import annotations
 
 import contextlib
-import random
 import threading
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
 
 from redis import Redis, RedisError
 
-from bot import queues
+from bot import backoff
+from bot.alarms import clear_alarms, clear_all, raise_alarm
 from bot.beats import beat
 from bot.blocklist import Blocklist
-from bot.chaos import reach
-from bot.etiquette import TOO_OLD, Moment, admit
+from bot.deletions import Deletions
+from bot.intake import Intake
 from bot.ledger import Ledger
 from bot.logs import Log
-from bot.messages import Mention
 from bot.networks import connect
 from bot.networks.accounts import Account
-from bot.networks.base import Network, NetworkError
-from bot.record import Admission, Fate
+from bot.networks.base import Gone, Happening, Network, NetworkError
 from bot.settings import ListenerSettings
+from bot.stream import Stream
 
 LOG = Log(__name__)
 
-FIRST_PAUSE_SECONDS = 1
-LONGEST_PAUSE_SECONDS = 300
-STABLE_SECONDS = 60
+# A network that was away may be back: nobody should wait for an answer much longer than the promise says.
+LONGEST_PAUSE_SECONDS = 60
+# One failed look is nothing; the third falls within a minute, even if each of them had to time out.
+ALARMING_FAILURES = 3
 LOOK_SECONDS = 0.1
+# Who is woken waits a moment for whoever else is about to wake them.
+WAKING_SECONDS = 0.2
 
 
 class Listeners:
@@ -56,6 +57,8 @@ class Listeners:
         self._blocklist = Blocklist(settings.blocklist)
         self._refusals: dict[str, NetworkError] = {}
         self._stopped = False
+        with contextlib.suppress(RedisError):
+            clear_all(redis)
         self._listeners = {account: self._login(account) for account in accounts}
         if not any(self._listeners.values()):
             raise next(iter(self._refusals.values()))
@@ -90,7 +93,7 @@ class Listeners:
         while not (listener := self._listeners[account]):
             refusal = self._refusals[account.network]
             failures += 1
-            pause = _pause(failures)
+            pause = max(backoff.pause(failures), refusal.retry_after or 0)
             LOG.error("not logged in", network=account.network, error=str(refusal), pause=pause)
             if refusal.permanent:
                 return
@@ -100,14 +103,18 @@ class Listeners:
             listener.run()
         except NetworkError as error:
             LOG.error("network lost", network=account.network, error=str(error))
-            self._refusals[account.network] = error
+            self._refuse(account, error)
 
     def _login(self, account: Account) -> Listener | None:
         try:
             return Listener(connect(account, self._redis), self._redis, self._settings, self._blocklist)
         except NetworkError as error:
-            self._refusals[account.network] = error
+            self._refuse(account, error)
             return None
+
+    def _refuse(self, account: Account, error: NetworkError) -> None:
+        self._refusals[account.network] = error
+        raise_alarm(self._redis, account.network, f"the bot is not on it: {error}", is_logged=True)
 
 
 class Listener:
@@ -120,12 +127,11 @@ class Listener:
         self._redis = redis
         self._ledger = Ledger(redis, settings.policy)
         self._poll_seconds = settings.poll_seconds
-        self._promise_seconds = settings.promise_seconds
-        self._rules = settings.rules
-        self._blocklist = blocklist
+        self._intake = Intake(network.name, redis, settings, blocklist)
+        self._deletions = Deletions(network, redis, self._ledger)
+        self._stream = Stream(network, redis, self._take, self._wake_up)
         self._stopped = False
         self._position: str | None = None
-        self._is_open = False
         # Not an Event: its lock is not reentrant, and `stop` may be called from a signal handler.
         self._wake: SimpleQueue[None] = SimpleQueue()
 
@@ -135,29 +141,50 @@ class Listener:
         Raises:
             NetworkError: The network refuses us for good, which nobody but the operator can mend.
         """
-        # A daemon: a stream blocks in its socket, and what it was about to deliver the next poll finds.
-        threading.Thread(target=self._stream, name="stream", daemon=True).start()
+        self._stream.start()
         failures = 0
         while not self._stopped:
             pause = self._poll_seconds
             try:
                 self._poll()
                 failures = 0
+                self._deletions.look()
             # Whatever a mention brings about, it must not end the bot: the stream still hears the next one.
             except Exception as error:
                 if _permanent(error):
+                    self._stream.stop()
                     raise
                 failures += 1
-                pause = _asked_for(error) or max(pause, _pause(failures))
+                pause = max(backoff.pause(failures, LONGEST_PAUSE_SECONDS), _asked_for(error))
                 log = LOG.warning if isinstance(error, NetworkError | RedisError) else LOG.exception
                 log("poll failed", error=str(error), failures=failures, pause=pause)
-            with contextlib.suppress(Empty):
-                self._wake.get(timeout=pause)
+                if failures >= ALARMING_FAILURES:
+                    raise_alarm(self._redis, self._alarm, f"mentions cannot be read: {error}")
+            self._rest(pause, until_woken=not failures)
 
     def stop(self) -> None:
         """Make `run` return soon. Safe to call from a signal handler."""
         self._stopped = True
+        self._stream.stop()
         self._wake.put(None)
+
+    @property
+    def _alarm(self) -> str:
+        return f"{self._network.name} poll"
+
+    def _wake_up(self) -> None:
+        self._wake.put(None)
+
+    def _rest(self, pause: float, *, until_woken: bool) -> None:
+        """Wait; after a failure, for nobody but `stop`, and never so short that the network would notice."""
+        ends = time.monotonic() + pause
+        while not self._stopped and (left := ends - time.monotonic()) > 0:
+            with contextlib.suppress(Empty):
+                self._wake.get(timeout=left)
+                if until_woken:
+                    ends = min(ends, time.monotonic() + WAKING_SECONDS)
+        while not self._wake.empty():
+            self._wake.get_nowait()
 
     def _poll(self) -> None:
         cursor = self._ledger.cursor(self._network.name)
@@ -168,81 +195,25 @@ class Listener:
         while not self._stopped:
             page = self._network.mentions_after(position)
             moved = page.cursor if page.cursor != cursor and not goes_on else None
-            self._take(page.mentions, moved)
+            self._intake.take(page.mentions, moved)
             cursor = page.cursor or cursor
             self._position = page.next
             if page.next is None:
-                beat(self._redis, f"{self._network.name} poll")
+                beat(self._redis, self._alarm)
+                clear_alarms(self._redis, self._alarm, self._network.name)
                 return
             position = page.next
 
-    def _stream(self) -> None:
-        failures = 0
-        while not self._stopped:
-            started = time.monotonic()
-            asked = None
-            self._is_open = False
-            try:
-                self._network.watch(lambda mention: self._take([mention]), self._alive)
-                LOG.warning("stream ended", network=self._network.name)
-            except (NetworkError, RedisError) as error:
-                LOG.warning("stream failed", network=self._network.name, error=str(error))
-                if _permanent(error):
-                    return
-                asked = _asked_for(error)
-            except Exception:
-                LOG.exception("stream failed", network=self._network.name)
-            failures = 1 if time.monotonic() - started > STABLE_SECONDS else failures + 1
-            # Also after a clean close: a server that closes at once must not be hammered.
-            time.sleep(asked or _pause(failures))
-
-    def _alive(self) -> None:
-        beat(self._redis, f"{self._network.name} stream")
-        if not self._is_open:
-            self._is_open = True
-            LOG.info("stream open", network=self._network.name)
-            # What happened while the stream was down, only a poll can tell.
-            self._wake.put(None)
-
-    def _take(self, mentions: Sequence[Mention], cursor: str | None = None) -> None:
-        reach("heard")
-        admissions = self._admit(mentions)
-        fresh = self._ledger.ingest(self._network.name, admissions, cursor) if mentions or cursor else {}
-        reach("ingested")
-        by_key = {admission.mention.key: admission for admission in admissions}
-        for key, fate in fresh.items():
-            self._hand_on(by_key[key], fate)
-        too_old = sum(fate.reason == TOO_OLD for fate in fresh.values())
-        if too_old:
-            LOG.warning("not answered after a pause", mentions=too_old, older_than=str(self._rules.catch_up))
-
-    def _admit(self, mentions: Sequence[Mention]) -> list[Admission]:
-        if not mentions:
-            return []
-        is_late = (queues.age(self._redis, queues.PHOTOS) or 0) > self._promise_seconds
-        moment = Moment(datetime.now(UTC), is_late, self._blocklist.names())
-        return [admit(mention, self._rules, moment) for mention in mentions]
-
-    def _hand_on(self, admission: Admission, fate: Fate) -> None:
-        mention = admission.mention
-        if not fate.queue:
-            LOG.info("skipped", key=mention.key, reason=fate.reason)
-            return
-        queues.enqueue(self._redis, fate.queue, mention.key)
-        reach("enqueued")
-        age = (datetime.now(UTC) - mention.created_at).total_seconds()
-        notice = admission.verdict.notice if admission.verdict else None
-        LOG.info("heard", key=mention.key, photos=len(mention.photos), age=age, notice=fate.reason or notice)
+    def _take(self, happening: Happening) -> None:
+        if isinstance(happening, Gone):
+            self._deletions.follow(happening.id)
+        else:
+            self._intake.take([happening])
 
 
 def _permanent(error: Exception) -> bool:
     return isinstance(error, NetworkError) and error.permanent
 
 
-def _asked_for(error: Exception) -> float | None:
-    return error.retry_after if isinstance(error, NetworkError) else None
-
-
-def _pause(failures: int) -> float:
-    """Full jitter: thousands of clients that lost one server must not come back in step."""
-    return random.uniform(0, min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**failures))  # noqa: S311
+def _asked_for(error: Exception) -> float:
+    return (isinstance(error, NetworkError) and error.retry_after) or 0

@@ -11,6 +11,7 @@ from typing import Any
 from redis import Redis
 
 from bot import queues
+from bot.alarms import Alarm, alarms
 from bot.beats import silences
 from bot.budget import Spent, spent
 from bot.ledger import Ledger
@@ -23,6 +24,8 @@ ENDED_STATES = ("sent", "skipped", "expired", "failed")
 class Overview:
     """One look at everything. Ages and silences in seconds."""
 
+    alarms: dict[str, Alarm]
+    """What the operator has to look at, by name."""
     open: dict[str, int]
     """Mentions that are not over, by state."""
     ended: dict[str, int]
@@ -46,6 +49,10 @@ class Overview:
         """The overview for people."""
         oldest = f"{self.oldest_key}, {_duration(self.oldest)}" if self.oldest is not None else "none"
         lines = [
+            f"ALARM      {name}, for {_duration(alarm.seconds)}: {alarm.words}"
+            for name, alarm in self.alarms.items()
+        ]
+        lines += [
             f"open       {_counts(self.open)}",
             f"ended      {_counts(self.ended)}",
             f"parked     {self.parked}",
@@ -76,6 +83,7 @@ def look(redis: Redis) -> Overview:
     oldest = min(since, key=since.__getitem__, default=None)
     counts = ledger.counts()
     return Overview(
+        alarms=alarms(redis),
         open={state: states[state] for state in OPEN_STATES},
         ended={state: counts.get(state, 0) for state in ENDED_STATES},
         parked=parked,

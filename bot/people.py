@@ -9,6 +9,7 @@ from typing import Any
 from redis import Redis
 
 from bot import keys, transitions
+from bot.messages import Mention
 
 FORGOTTEN_SECONDS = 24 * 3600
 NOTHING_SECONDS = 3600
@@ -46,10 +47,12 @@ class People:
         """Write down that the reply to a mention is gone; the mention stays answered."""
         self._unsay(keys=[keys.record(key)])
 
-    def may_hear_of_nothing(self, network: str, author: str) -> bool:
-        """Whether an author who has nothing to delete may be told so; once an hour is often enough."""
-        name = keys.quota(f"author:{self.hash(network, author)}:nothing")
-        return bool(self._redis.set(name, 1, nx=True, ex=NOTHING_SECONDS))
+    def may_hear_of_nothing(self, mention: Mention) -> bool:
+        """Whether an author may be told that there is nothing to delete; one mention in an hour is enough."""
+        name = keys.quota(f"author:{self.hash(mention.network, mention.author)}:nothing")
+        self._redis.set(name, mention.key, nx=True, ex=NOTHING_SECONDS)
+        told: Any = self._redis.get(name)
+        return told is None or told.decode() == mention.key
 
     def forget(self, network: str, author: str) -> int:
         """Delete all that is held about an author, answered or not, but for the wish to be left alone.

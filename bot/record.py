@@ -80,6 +80,8 @@ class Record:
     deleted: float | None
     """When the reply was deleted because its author asked for it, in seconds since the epoch."""
     reason: str | None
+    wordings: int
+    """How often the reply had to be put into other words."""
     tries: dict[str, int]
     """How often the mention was claimed for `judging` and for `sending`."""
     times: dict[str, float]
@@ -121,6 +123,7 @@ def record_from(raw: dict[bytes, bytes]) -> Record:
         reply_id=fields.get("reply_id"),
         deleted=float(fields["deleted"]) if "deleted" in fields else None,
         reason=fields.get("reason"),
+        wordings=int(fields.get("wordings", 0)),
         tries={
             name: int(fields[f"tries_{name}"]) for name in ("judging", "sending") if f"tries_{name}" in fields
         },

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import cache
 
 from bot import queues, wording
+from bot.alarms import clear_alarms, raise_alarm
 from bot.chaos import reach, without
 from bot.keeper import Hold, Keeper
 from bot.ledger import Ledger
@@ -26,6 +27,12 @@ QUARANTINE_SECONDS = 6
 LONGEST_PAUSE_SECONDS = 60
 # With pauses that double up to a minute: three quarters of an hour.
 SEND_TRIES = 50
+# Credit is bought by hand: until then, one try now and then.
+OUT_OF_CREDIT_SECONDS = 900
+# So many times one text may be taken for another that was posted before.
+DUPLICATE_TRIES = 5
+# From then on whether a mention has been answered has been unclear for so long that somebody should look.
+PARKED_TRIES = 4
 
 
 class Responder:
@@ -85,6 +92,9 @@ class Responder:
         # Before anything can be late: what was asked to be deleted goes, whenever that may be.
         if lease.mention.command == "delete":
             verdict = self._delete(lease)
+            if not verdict.deleted and not self._ledger.people.may_hear_of_nothing(lease.mention):
+                self._ledger.close(lease, "skipped", {"reason": "nothing to delete, and told so"})
+                return
         elif self._is_unwanted(lease.mention):
             self._ledger.close(lease, "skipped", {"reason": "author said stop"})
             return
@@ -97,7 +107,7 @@ class Responder:
             verdict,
             room=self._network.room(lease.mention),
             length=self._network.length,
-            attempt=lease.tries - 1,
+            attempt=record.wordings,
         )
         if not (hold.is_certain or without("fencing")):
             LOG.warning("lease lost", key=lease.key)
@@ -146,25 +156,52 @@ class Responder:
     def _answered(self, lease: Lease, posted: Posted, ends: State | None) -> None:
         self._ledger.close(lease, ends or "sent", {"reply_id": posted.id})
         reach("answer stored")
+        network = self._network.name
+        clear_alarms(self._ledger.redis, f"{network} replies", f"{network} parked")
         seconds = (datetime.now(UTC) - lease.mention.created_at).total_seconds()
         LOG.info("answered", key=lease.key, score=lease.before.score, seconds=seconds)
 
     def _not_answered(self, lease: Lease, error: NetworkError) -> None:
-        if error.permanent or lease.tries >= SEND_TRIES:
+        self._sound_alarm(lease, error)
+        if lease.tries >= SEND_TRIES or _is_final(error, lease.tries):
             self._fail(lease, str(error))
             return
         pause = error.retry_after or min(LONGEST_PAUSE_SECONDS, 2 ** (lease.tries - 1))
+        if error.trouble == "out_of_credit":
+            pause = max(pause, OUT_OF_CREDIT_SECONDS)
+        fields: dict[str, str | float] = {}
+        if error.trouble == "duplicate":
+            # Only then: where nobody knows whether the first words went out, the same ones do no harm.
+            fields["wordings"] = lease.before.wordings + 1
         # After the pause the sweeper enqueues it again; what is unknown is looked up before it is posted.
         # A look that failed has found out nothing.
         if error.unknown or lease.before.state == "sending":
-            self._ledger.pass_on(lease, "sending", {"sending": time.time()}, after=pause)
+            self._ledger.pass_on(lease, "sending", fields | {"sending": time.time()}, after=pause)
         else:
-            self._ledger.pass_on(lease, "ready", after=pause)
+            self._ledger.pass_on(lease, "ready", fields, after=pause)
         LOG.warning("trying again", key=lease.key, error=str(error), tries=lease.tries, pause=pause)
+
+    def _sound_alarm(self, lease: Lease, error: NetworkError) -> None:
+        redis, network = self._ledger.redis, self._network.name
+        if error.trouble in {"unauthorized", "out_of_credit"}:
+            raise_alarm(redis, f"{network} replies", f"they are not taken: {error}")
+        elif error.unknown and lease.tries >= PARKED_TRIES:
+            raise_alarm(redis, f"{network} parked", f"{lease.key} may be answered, nobody knows: {error}")
 
     def _fail(self, lease: Lease, reason: str) -> None:
         self._ledger.close(lease, "failed", {"reason": reason})
         LOG.error("not answered", key=lease.key, error=reason)
+
+
+def _is_final(error: NetworkError, tries: int) -> bool:
+    """Whether no further try can help, as far as the bot can tell."""
+    match error.trouble:
+        case "out_of_credit":
+            return False
+        case "duplicate":
+            return tries >= DUPLICATE_TRIES
+        case _:
+            return error.permanent
 
 
 def respond(key: str) -> None:

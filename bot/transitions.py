@@ -12,10 +12,10 @@ local function now()
 end
 """
 
-# What is over keeps its outcome and its times; a failed mention that nobody was told of can be retried. One
-# that was never new was not for a judge: it keeps what it is to be told.
-# Redis keeps a hash that ever held a long value, as a mention is, in three times the room of a short one: the
-# record is written anew without it. The author's index stays as long as the last record in it.
+# What is over keeps its outcome; a failed mention that nobody was told of can be retried, and what was never
+# new keeps what it is to be told. Redis keeps a hash that ever held a long value in three times the room of a
+# short one: it is written anew. The author's index stays as long as the last record in it. Half a minute
+# after the answer somebody looks whether the mention still stands (deletions.py).
 _CLOSE = """
 local function close(state, retention)
   redis.call('HSET', KEYS[1], 'state', state, state, now())
@@ -32,6 +32,11 @@ local function close(state, retention)
   local author = string.gsub(KEYS[2], 'open$', 'author:') .. redis.call('HGET', KEYS[1], 'author')
   redis.call('SADD', author, ARGV[1])
   redis.call('EXPIRE', author, retention)
+  if redis.call('HEXISTS', KEYS[1], 'reply_id') == 1 then
+    local answered = string.gsub(KEYS[2], 'open$', 'answered:') .. string.match(ARGV[1], '^[^:]+')
+    redis.call('ZADD', answered, now() + 30, ARGV[1])
+    redis.call('ZREMRANGEBYRANK', answered, 10000, -1) redis.call('EXPIRE', answered, retention)
+  end
   redis.call('ZREM', KEYS[2], ARGV[1])
   redis.call('HINCRBY', KEYS[3], state, 1)
 end

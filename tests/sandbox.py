@@ -16,8 +16,8 @@ import httpx
 SERVE = """
 import pathlib, sys
 from bot.sandbox.server import serve
-data, port, calls, host = sys.argv[1:]
-serve(host, int(port), pathlib.Path(data), calls=int(calls))
+data, port, calls, host, dialect = sys.argv[1:]
+serve(host, int(port), pathlib.Path(data), calls=int(calls), dialect=dialect)
 """
 
 
@@ -47,11 +47,13 @@ class Network:
 
 
 @contextmanager
-def sandbox(data: Path, *, port: int = 0, calls: int = 7500, host: str = "127.0.0.1") -> Iterator[Network]:
+def sandbox(
+    data: Path, *, port: int = 0, calls: int = 7500, host: str = "127.0.0.1", dialect: str = "mastodon"
+) -> Iterator[Network]:
     """Run a sandbox as a process of its own; it must have nothing to complain about."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SANDBOX_")}
     (data / "url").unlink(missing_ok=True)
-    arguments = [sys.executable, "-W", "error", "-c", SERVE, str(data), str(port), str(calls), host]
+    arguments = [sys.executable, "-W", "error", "-c", SERVE, str(data), str(port), str(calls), host, dialect]
     with subprocess.Popen(arguments, env=environment, stderr=subprocess.PIPE) as process:
         try:
             yield Network(_url(data, process), data, process)

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from mastodon import MastodonNotFoundError
 from redis import Redis
 
-from bot.keys import cursor
+from bot.alarms import alarms
+from bot.keys import answered, cursor
 from bot.ledger import Ledger
 from bot.processes import ProcessDied
 from bot.sandbox.person import Person
@@ -139,3 +141,48 @@ def test_a_token_that_the_network_refuses_ends_the_listener_with_one_sentence(ne
 
     with pytest.raises(ProcessDied, match=r"does not accept the token .* set a valid MASTODON_TOKEN$"):
         network.settle()
+
+
+def test_mentions_that_cannot_be_read_are_an_alarm_until_they_can(
+    network: Network, ann: Person, state: State, redis: Redis
+) -> None:
+    network.switch_on(endpoint="GET /api/v1/notifications", kind="server_error")
+    network.listen()
+
+    assert holds(lambda: "mastodon poll" in alarms(redis), 20)
+    network.switch_off()
+
+    assert state(ann.post(LOOK)) == "new"
+    assert holds(lambda: "mastodon poll" not in alarms(redis), 20)
+
+
+def test_when_a_mention_is_deleted_so_is_its_reply(network: Network, ann: Person, redis: Redis) -> None:
+    network.listen(BOT_POLL_SECONDS="3600")
+    network.processes.deepselfie("responder", ["respond"], network.environment)
+    network.settle()
+    post = ann.post("@deepselfie help")
+    reply = ann.wait_for_reply(post, SECONDS)
+    assert reply
+    assert holds(lambda: redis.zscore(answered("mastodon"), f"mastodon:{post}") is not None, SECONDS)
+
+    ann.client.status_delete(post)
+
+    assert holds(lambda: is_gone(ann, reply.status["id"]), SECONDS)
+
+
+def is_gone(person: Person, post: str) -> bool:
+    try:
+        person.client.status(post)
+    except MastodonNotFoundError:
+        return True
+    return False
+
+
+def holds(condition: Callable[[], bool], seconds: float) -> bool:
+    """Whether something comes to be so in time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False

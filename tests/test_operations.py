@@ -13,6 +13,7 @@ import pytest
 from redis import Redis
 
 from bot import queues
+from bot.alarms import raise_alarm
 from bot.beats import beat
 from bot.budget import Budget
 from bot.ledger import Ledger
@@ -94,6 +95,18 @@ def test_status_reads_well(redis_url: str, ledger: Ledger) -> None:
     assert lines[0] == "open       new 1  judging 0  ready 0  sending 0"
     assert lines[3].startswith("oldest     mastodon:1, ")
     assert lines[4] == "photos     0 waiting; 0 at work"
+
+
+def test_status_shows_alarms_before_all_else(redis: Redis, redis_url: str) -> None:
+    raise_alarm(redis, "mastodon stream", "it is refused")
+
+    first = deepselfie(redis_url, "status").stdout.splitlines()[0]
+    found = json.loads(deepselfie(redis_url, "status", "--json").stdout)["alarms"]
+
+    assert first.startswith("ALARM      mastodon stream, for ")
+    assert first.endswith(" s: it is refused")
+    assert found["mastodon stream"]["words"] == "it is refused"
+    assert 0 <= found["mastodon stream"]["seconds"] < 30
 
 
 def test_a_failed_mention_is_retried(redis: Redis, redis_url: str, ledger: Ledger) -> None:

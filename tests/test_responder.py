@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from itertools import count
@@ -12,13 +13,15 @@ import pytest
 from mastodon import MastodonNotFoundError
 from redis import Redis
 
-from bot import queues, wording
+from bot import keys, queues, wording
+from bot.alarms import alarms
+from bot.deletions import Deletions
 from bot.ledger import Ledger
 from bot.messages import APOLOGY, Judged, Mention, Reply, Verdict
 from bot.networks.base import NetworkError, Posted
 from bot.networks.mastodon import Mastodon
 from bot.record import Admission, Policy, Record
-from bot.responder import QUARANTINE_SECONDS, SEND_TRIES, Responder
+from bot.responder import DUPLICATE_TRIES, QUARANTINE_SECONDS, SEND_TRIES, Responder
 from bot.sandbox.person import Person
 from bot.sweeper import Sweeper
 from tests.clock import let_pass
@@ -594,3 +597,146 @@ def test_a_mention_that_may_have_been_answered_before_it_failed_is_looked_up_fir
     assert desk.network.calls == ["post", "look", "look"]
     assert record.state == "sent"
     assert desk.replies() in desk.ways_to_say(VERDICT)
+
+
+# ── when a mention is deleted ──
+
+
+def deletions(desk: Desk) -> Deletions:
+    """As the listener has them."""
+    return Deletions(desk.network, desk.redis, desk.ledger)
+
+
+def falls_due(desk: Desk, seconds: float) -> list[str]:
+    """The mentions that somebody should look for once some time has passed."""
+    waiting: Any = desk.redis.zrange(keys.answered("mastodon"), 0, -1)
+    for key in waiting:
+        desk.redis.zincrby(keys.answered("mastodon"), -seconds, key)
+    found: Any = desk.redis.zrange(keys.answered("mastodon"), "-inf", time.time(), byscore=True)
+    return [key.decode() for key in found]
+
+
+def test_the_reply_is_deleted_when_the_mention_is(desk: Desk, ann: Person) -> None:
+    reply = answered(desk)
+    key = f"mastodon:{desk.post}"
+    ann.client.status_delete(desk.post)
+    assert falls_due(desk, 10) == []
+    assert falls_due(desk, 21) == [key]
+
+    deletions(desk).look()
+
+    assert not stands(desk, reply)
+    assert (desk.record(key).reply_id, desk.record(key).state) == (None, "sent")
+    assert desk.record(key).deleted
+    assert falls_due(desk, 100 * 3600) == []
+
+
+def test_a_mention_that_stands_keeps_its_reply_and_is_looked_for_less_and_less_often(desk: Desk) -> None:
+    reply = answered(desk)
+    key = f"mastodon:{desk.post}"
+
+    ages, age = [], 0.0
+    while (due := desk.redis.zscore(keys.answered("mastodon"), key)) is not None:
+        wait = float(due) - time.time() + 0.01
+        let_pass(desk.redis, key, wait)
+        age += wait
+        ages.append(age)
+        assert falls_due(desk, wait) == [key]
+        deletions(desk).look()
+
+    assert stands(desk, reply)
+    assert ages == pytest.approx([30, 120, 480, 1920, 7680, 30720, 122880], rel=0.05)
+
+
+def test_what_the_stream_tells_of_is_followed_at_once(desk: Desk, ann: Person) -> None:
+    reply = answered(desk)
+    ann.client.status_delete(desk.post)
+
+    deletions(desk).follow(desk.post)
+    deletions(desk).follow(desk.post)
+    deletions(desk).follow("somebody else's")
+
+    assert not stands(desk, reply)
+
+
+def test_who_died_between_deleting_and_noting_it_is_replaced(desk: Desk, ann: Person) -> None:
+    reply = answered(desk)
+    ann.client.status_delete(desk.post)
+    desk.network.delete(reply)
+    falls_due(desk, 31)
+
+    deletions(desk).look()
+
+    assert desk.record(f"mastodon:{desk.post}").deleted
+
+
+def test_a_network_that_is_away_has_not_deleted_anything(desk: Desk, network: Network) -> None:
+    reply = answered(desk)
+    falls_due(desk, 31)
+    network.switch_on(endpoint="GET /api/v1/statuses/:id", kind="server_error")
+
+    deletions(desk).look()
+    network.switch_off()
+
+    assert stands(desk, reply)
+    assert falls_due(desk, 0) == [f"mastodon:{desk.post}"]
+
+
+# ── what other networks say ──
+
+
+def refusing(desk: Desk, times: int, error: NetworkError) -> None:
+    left = times
+
+    def refuse(call: str) -> None:
+        nonlocal left
+        if call == "post" and left:
+            left -= 1
+            raise error
+
+    desk.network.hook = refuse
+
+
+def test_a_text_that_was_posted_before_is_tried_again(desk: Desk) -> None:
+    refusing(desk, 2, NetworkError("said before", trouble="duplicate", permanent=True))
+
+    assert desk.see_through(desk.judged()).state == "sent"
+
+
+def test_a_text_that_is_always_taken_for_another_is_given_up(desk: Desk) -> None:
+    refusing(desk, 99, NetworkError("said before", trouble="duplicate"))
+
+    record = desk.see_through(desk.judged())
+
+    assert (record.state, record.reason) == ("failed", "said before")
+    assert desk.network.calls == ["post"] * DUPLICATE_TRIES
+
+
+def test_without_credit_the_bot_waits_and_says_so(desk: Desk) -> None:
+    refusing(desk, 1, NetworkError("buy some", trouble="out_of_credit", permanent=True))
+    key = desk.judged()
+
+    desk.responder.respond(key)
+
+    assert alarms(desk.redis)["mastodon replies"].words == "they are not taken: buy some"
+    assert not desk.wait(key, 60)
+    desk.redis.hdel(f"deepselfie:mention:{key}", "deadline")
+    assert desk.wait(key, 900)
+    assert desk.record(key).state == "sent"
+    assert not alarms(desk.redis)
+
+
+def test_a_mention_of_which_nobody_knows_whether_it_is_answered_raises_an_alarm(
+    desk: Desk, network: Network
+) -> None:
+    key = desk.judged()
+    network.switch_on(endpoint=POST, kind="dropped_answer", times=1)
+    network.switch_on(endpoint=LOOK, kind="server_error", times=3)
+
+    desk.responder.respond(key)
+    for _ in range(3):
+        assert desk.wait(key, QUARANTINE_SECONDS + 1)
+
+    assert key in alarms(desk.redis)["mastodon parked"].words
+    assert desk.see_through(key).state == "sent"
+    assert not alarms(desk.redis)

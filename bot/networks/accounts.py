@@ -32,7 +32,7 @@ class MastodonAccount(Account):
     token: SecretStr = Field(
         alias="MASTODON_TOKEN",
         description="the bot account's access token (Preferences → Development → New application, "
-        "scopes read and write:statuses)",
+        "scopes read, write:statuses, write:media and write:notifications)",
     )
 
 

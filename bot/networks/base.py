@@ -5,7 +5,7 @@ NetworkError        a call failed: `trouble` says how, `permanent` whether tryin
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -20,6 +20,9 @@ Trouble = Literal[
     "gone",  # what was asked about is deleted, or out of the bot's sight
     "refused",  # any other no
 ]
+
+# As many as X takes in one call is 100, Bluesky 25; Mastodon is asked for each.
+MISSING_AT_ONCE = 25
 
 
 class NetworkError(Exception):
@@ -69,6 +72,16 @@ class Posted:
     url: str
 
 
+@dataclass(frozen=True)
+class Gone:
+    """A post was deleted; whether it was a mention, the ledger knows."""
+
+    id: str
+
+
+Happening = Mention | Gone
+
+
 class Network(Protocol):
     """One account on one network. Every call raises NetworkError and nothing else."""
 
@@ -77,13 +90,15 @@ class Network(Protocol):
     def mentions_after(self, cursor: str | None) -> Page:
         """The mentions next after the cursor; the latest ones for no cursor."""
 
-    def watch(self, deliver: Callable[[Mention], None], alive: Callable[[], None]) -> None:
-        """Deliver mentions as they happen, until the network ends the stream. A stream may lose some.
+    def watch(self, deliver: Callable[[Happening], None], alive: Callable[[], None]) -> None:
+        """Deliver mentions and deletions as they happen, until the network ends the stream; it may lose some.
 
-        `alive` is called once the stream is open, and then at every sign of life.
+        `alive` is called once the stream is open, and then at every sign of life. Neither callable raises.
+        A stream that gives no sign of life for 25 seconds has to be taken for broken.
 
         Raises:
-            NetworkError: It broke; permanent if this network has no stream, or refuses the bot.
+            NetworkError: It broke; after how many seconds to try again, if the network has rules about that.
+                Permanent if this network has no stream, or (trouble "unauthorized") refuses the bot.
         """
 
     def room(self, mention: Mention) -> int:
@@ -100,3 +115,10 @@ class Network(Protocol):
 
     def delete(self, reply_id: str) -> None:
         """Delete one of the bot's own posts; one that is gone already is fine."""
+
+    def missing(self, ids: Sequence[str]) -> set[str]:
+        """Which of these posts, at most MISSING_AT_ONCE, are deleted or out of the bot's sight.
+
+        The replies to them will be deleted: what cannot be told for sure is not missing. An adapter whose
+        network tells of every deletion by itself may return an empty set.
+        """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -156,6 +156,11 @@ class Bluesky:
         body = {"repo": self._did, "collection": POSTS, "rkey": rkey_of(reply_id)}
         with errors(f"deleting {reply_id}"):
             self._client.tell("com.atproto.repo.deleteRecord", body)
+
+    def missing(self, ids: Sequence[str]) -> set[str]:
+        """Which of these posts are deleted or out of the bot's sight."""
+        with errors(f"looking for {len(ids)} posts"):
+            return set(ids) - {post.uri for post in self._posts(list(ids))}
 
     def _upload(self, picture: Picture) -> dict[str, Any] | None:
         if (small := fitted(picture)) is None:

@@ -5,18 +5,17 @@ Servers other than Mastodon send other ids, more fields and fewer: what is not n
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from html.parser import HTMLParser
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError, WrapValidator
 
 from bot.etiquette import NO_BOT, command_in
 from bot.logs import Log
 from bot.messages import Mention, Photo, Visibility
+from bot.networks.mastodon_content import Content
 
 LOG = Log(__name__)
 
@@ -69,9 +68,25 @@ class Status(_Wire):
     language: str | None = None
     in_reply_to_id: str | None = None
     in_reply_to_account_id: str | None = None
+    url: str | None = None
+    uri: str = ""
     reblog: Any = None
     """The post that this one boosts."""
+    quote: Any = None
+    """The post that this one quotes: on Mastodon within an envelope, on Pleroma as it is."""
     media_attachments: tuple[Attachment, ...] = ()
+
+    @property
+    def address(self) -> str:
+        """Where people read it."""
+        return self.url or self.uri
+
+    @property
+    def quoted(self) -> Status | None:
+        """The quoted post, as far as the bot may see it."""
+        envelope = self.quote if isinstance(self.quote, dict) else {}
+        post = envelope.get("quoted_status", envelope)
+        return parse(Status, post) if isinstance(post, dict) and "content" in post else None
 
 
 class Notification(_Wire):
@@ -133,18 +148,17 @@ def mention_from(notification: Notification, bot_id: str) -> Mention | None:
         author=author.acct,
         author_since=author.created_at,
         author_is_bot=bool(author.bot),
-        author_opts_out=bool(NO_BOT.search(_Content.of(author.note or "").text)),
+        author_opts_out=bool(NO_BOT.search(Content.of(author.note or "").text)),
         created_at=status.created_at,
         visibility=_visibility(status.visibility),
         # Long ones would leave no room for the reply behind them.
         warning=(status.spoiler_text or "")[:MAX_WARNING],
         language=status.language,
-        command=command_in(_Content.of(status.content).text),
+        command=command_in(Content.of(status.content).text),
         in_reply_to=status.in_reply_to_id,
         thread=status.in_reply_to_id,
         answers_bot=status.in_reply_to_account_id == bot_id,
-        photos=_photos(status),
-        sensitive=bool(status.sensitive),
+        **_seen(author.acct, status),
     )
 
 
@@ -158,10 +172,18 @@ def placed(mention: Mention, above: Above, bot_id: str) -> Mention:
     found: dict[str, Any] = {"thread": above.first or mention.thread}
     parent = above.parent
     if parent and parent.id == mention.in_reply_to and parent.account.id != bot_id and not mention.photos:
-        is_own = parent.account.acct == mention.author
-        found["photos"] = tuple(photo.model_copy(update={"is_own": is_own}) for photo in _photos(parent))
-        found["sensitive"] = bool(parent.sensitive)
+        found |= _seen(mention.author, parent)
     return mention.model_copy(update=found)
+
+
+def _seen(author: str, status: Status) -> dict[str, Any]:
+    """The photos in a post, or else in the one that it quotes; and whether they are marked as sensitive."""
+    for post in (status, status.quoted):
+        if post and (photos := _photos(post)):
+            is_own = post.account.acct == author
+            photos = tuple(photo.model_copy(update={"is_own": is_own}) for photo in photos)
+            return {"photos": photos, "sensitive": bool(post.sensitive)}
+    return {"photos": (), "sensitive": bool(status.sensitive)}
 
 
 def _visibility(name: str) -> Visibility:
@@ -177,7 +199,7 @@ def _photos(status: Status) -> tuple[Photo, ...]:
     """The attachments; or, if there are none, what the text links to."""
     if status.media_attachments:
         return tuple(_photo(attachment) for attachment in status.media_attachments[:MAX_ATTACHMENTS])
-    links = dict.fromkeys(_Content.of(status.content).links)
+    links = dict.fromkeys(Content.of(status.content).links)
     return tuple(Photo(medium="link", url=url) for url in list(links)[:MAX_LINKS])
 
 
@@ -190,32 +212,3 @@ def _photo(attachment: Attachment) -> Photo:
             return Photo(medium="audio", url=None)
         case _:
             return Photo(medium="image", url=attachment.url or attachment.preview_url)
-
-
-class _Content(HTMLParser):
-    """A post's HTML: its plain text, and where it links to, apart from the mentions and hashtags in it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.text = ""
-        self.links: list[str] = []
-
-    @classmethod
-    def of(cls, content: str) -> Self:
-        parser = cls()
-        # Malformed declarations ("<![x") and numbers ("&#111…") make it raise; what came before still counts.
-        with contextlib.suppress(AssertionError, ValueError):
-            # Ended by a tag, which lets go of the last word: close() takes minutes for 100 kB of "<a <a <a".
-            parser.feed(f"{content}<br>")
-        return parser
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in {"br", "p"}:
-            self.text += "\n"
-        attributes = dict(attrs)
-        classes = (attributes.get("class") or "").split()
-        if tag == "a" and not {"mention", "hashtag"} & set(classes) and (url := attributes.get("href")):
-            self.links.append(url)

@@ -6,7 +6,7 @@ closed cleanly, and dies of an event without a tag and of whatever its reader ra
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -141,6 +141,12 @@ class X:
         except NetworkError as error:
             if error.trouble != "gone":
                 raise
+
+    def missing(self, ids: Sequence[str]) -> set[str]:
+        """Which of these posts X says are deleted, or not for the bot to see."""
+        answer = x_wire.Answer.model_validate(self._client.get_tweets(list(ids), user_auth=True))
+        self._client.budget.read("posts", [post.id for post in answer.posts], self._account.price_post)
+        return {str(error.get("resource_id")) for error in answer.errors} & set(ids)
 
     def _pages(
         self, look: Callable[..., Any], since: str | None, query: dict[str, Any]

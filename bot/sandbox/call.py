@@ -14,9 +14,11 @@ from urllib.parse import parse_qsl
 from starlette.datastructures import UploadFile
 from starlette.requests import HTTPConnection, Request
 
+from bot.sandbox.dialects import Dialect
 from bot.sandbox.errors import ApiError, bad_token, invalid
 from bot.sandbox.faults import Faults
 from bot.sandbox.hub import Hub
+from bot.sandbox.ids import PARAMETERS, undress
 from bot.sandbox.limits import Limiter
 from bot.sandbox.store import Store
 
@@ -35,6 +37,7 @@ class Sandbox:
     hub: Hub
     faults: Faults
     limiter: Limiter
+    dialect: Dialect
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,10 @@ class Call:
 
     def all(self, name: str) -> list[str]:
         """Return every value of a parameter; name and name[] are the same, as in Rails."""
-        return [value for value in self.parameters.get(name, []) if isinstance(value, str)]
+        values = [value for value in self.parameters.get(name, []) if isinstance(value, str)]
+        return (
+            [undress(value, self.sandbox.dialect.ids) for value in values] if name in PARAMETERS else values
+        )
 
     def text(self, name: str) -> str | None:
         """Return a parameter's last value, None when it is absent or empty."""
@@ -88,7 +94,7 @@ class Call:
 
     def path(self, name: str) -> int:
         """Return an id from the path; what no id can be is found nowhere: 0."""
-        value = str(self.request.path_params[name])
+        value = undress(str(self.request.path_params[name]), self.sandbox.dialect.ids)
         return int(value) if value.isascii() and value.isdigit() and len(value) < 19 else 0
 
     def flag(self, name: str) -> bool:
@@ -145,6 +151,8 @@ async def read_call(sandbox: Sandbox, request: Request, person: sqlite3.Row | No
                 pairs = [pair async for pair in _read_multipart(request, content)]
             except UnicodeError as error:  # a charset of the sender's choice may fail in ways of its own
                 raise ApiError(400, "the form is not in the charset it claims; send UTF-8") from error
+        elif sandbox.dialect.json_only and content:
+            raise invalid(f"the body is {kind or 'nothing'} but must be application/json")
         else:
             pairs = [*parse_qsl(content.decode("utf-8", "replace"), keep_blank_values=True)]
         for name, item in pairs:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from bot.sandbox import (
@@ -19,6 +20,7 @@ from bot.sandbox import (
     media,
     notifications,
     oauth,
+    policy,
     posting,
     profile,
     statuses,
@@ -27,6 +29,7 @@ from bot.sandbox import (
 )
 from bot.sandbox.call import Call, Sandbox, person_of, read_call, token_of
 from bot.sandbox.errors import ApiError
+from bot.sandbox.ids import Scheme, dressed
 from bot.sandbox.wire import cut
 
 logger = logging.getLogger(__name__)
@@ -64,9 +67,11 @@ ENDPOINTS = (
     Endpoint("GET /api/v1/timelines/public", timelines.public),
     Endpoint("GET /api/v1/timelines/home", timelines.home),
     Endpoint("GET /api/v1/notifications", notifications.listing),
+    Endpoint("GET /api/v1/notifications/requests", policy.requests),
+    Endpoint("POST /api/v1/notifications/requests/accept", policy.accept),
+    Endpoint("GET /api/v2/notifications/policy", policy.show),
+    Endpoint("PATCH /api/v2/notifications/policy", policy.change),
     Endpoint("GET /api/v1/notifications/:id", notifications.show),
-    Endpoint("GET /api/v2/notifications/policy", profile.policy),
-    Endpoint("PATCH /api/v2/notifications/policy", profile.decide),
     Endpoint("GET /api/v1/streaming/health", healthy, counted=False),
     Endpoint("POST /api/v1/apps", oauth.register),
     Endpoint("GET /oauth/authorize", oauth.ask),
@@ -120,6 +125,8 @@ def caller(request: Request) -> str:
 
 
 async def _attempt(sandbox: Sandbox, endpoint: Endpoint, request: Request) -> Response:
+    if sandbox.dialect.wants_agent and not request.headers.get("user-agent"):
+        raise ApiError(418, "I'm a teapot, and you are nobody; send a User-Agent")
     token = token_of(request)
     person = person_of(sandbox.store, token)
     oauth.check_scope(sandbox.store, token, endpoint.name)
@@ -127,10 +134,19 @@ async def _attempt(sandbox: Sandbox, endpoint: Endpoint, request: Request) -> Re
     if endpoint in CONTROLS:
         return await endpoint.handler(call)
     await sandbox.faults.before(endpoint.name)
-    response = await endpoint.handler(call)
+    response = _dressed(await endpoint.handler(call), sandbox.dialect.ids)
     if sandbox.faults.active and response.status_code < 400:
         if sandbox.faults.draw(endpoint.name, "error_after_success"):
             raise faults.broken()
         if sandbox.faults.draw(endpoint.name, "dropped_answer"):
             await cut(request.scope)
     return response
+
+
+def _dressed(response: Response, scheme: Scheme) -> Response:
+    """The answer, with ids as the dialect writes them."""
+    if scheme == "number" or not isinstance(response, JSONResponse):
+        return response
+    entity = dressed(json.loads(bytes(response.body)), scheme)
+    headers = {name: value for name, value in response.headers.items() if name != "content-length"}
+    return JSONResponse(entity, response.status_code, headers)

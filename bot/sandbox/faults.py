@@ -31,8 +31,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bot.sandbox.dialects import Dialect
 from bot.sandbox.errors import ApiError, invalid
-from bot.sandbox.limits import rate_headers
+from bot.sandbox.limits import limited
 
 STREAM = "GET /api/v1/streaming"
 POST_STATUS = "POST /api/v1/statuses"
@@ -97,8 +98,9 @@ class Fault:
 class Faults:
     """The faults that are switched on."""
 
-    def __init__(self, endpoints: Collection[str]) -> None:
+    def __init__(self, endpoints: Collection[str], dialect: Dialect) -> None:
         self.endpoints = endpoints
+        self.dialect = dialect
         self.active: list[Fault] = []
 
     def draw(self, endpoint: str, kind: str, when: str = "event") -> Fault | None:
@@ -124,11 +126,9 @@ class Faults:
         slow = self.draw(endpoint, "latency")
         if slow:
             await asyncio.sleep(slow.seconds)
-        limited = self.draw(endpoint, "rate_limited")
-        if limited:
-            headers = rate_headers(300, 0, time.time() + limited.seconds)
-            wait = str(max(1, round(limited.seconds)))
-            raise ApiError(429, "Too many requests", {**headers, "Retry-After": wait})
+        many = self.draw(endpoint, "rate_limited")
+        if many:
+            raise limited(300, time.time() + many.seconds, self.dialect)
         if self.draw(endpoint, "server_error"):
             raise broken()
 

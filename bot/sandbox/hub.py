@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass, field
 
 from bot.sandbox.faults import Fault, Faults
+from bot.sandbox.ids import Scheme, dress, dressed
 
 BACKLOG = 10_000  # events that may wait for a listener that reads too slowly, before it is dropped
 
@@ -30,19 +31,27 @@ class Listener:
 class Hub:
     """Everybody who listens."""
 
-    def __init__(self) -> None:
+    def __init__(self, scheme: Scheme) -> None:
+        self.scheme = scheme
         self.listeners: set[Listener] = set()
 
     def tell(self, listener: Listener, stream: str, event: str, payload: str) -> None:
         """Send an event to one listener, if it wants that stream; never waits."""
         if stream not in listener.streams:
             return
+        if self.scheme != "number":
+            payload = self._dressed(payload)
         message = json.dumps({"stream": [stream], "event": event, "payload": payload})
         try:
             listener.queue.put_nowait(message)
         except asyncio.QueueFull:
             self.listeners.discard(listener)
             listener.finish(None)
+
+    def _dressed(self, payload: str) -> str:
+        if payload.isdigit():
+            return dress(payload, self.scheme)
+        return json.dumps(dressed(json.loads(payload), self.scheme))
 
     def interrupt(self, faults: Faults) -> None:
         """Let faults that strike at once end the connections that are open."""

@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 from bot.sandbox.accounts import BOT, account_json, named
 from bot.sandbox.call import UPLOAD_LIMIT, Call
 from bot.sandbox.content import LINK_LENGTH
+from bot.sandbox.errors import not_found
 from bot.sandbox.media import EXTENSIONS
 
 VERSION = "4.4.0+sandbox"
@@ -44,18 +45,28 @@ def configuration(call: Call) -> dict[str, Any]:
         },
         "translation": {"enabled": False},
         "limited_federation": True,
-        "urls": {"streaming": _streaming(call), "about": f"{call.base}/"},
+        "urls": {"about": f"{call.base}/"} | ({"streaming": _streaming(call)} if _streaming(call) else {}),
         "vapid": {"public_key": ""},
     }
 
 
 def _streaming(call: Call) -> str:
-    return "ws" + call.base.removeprefix("http")
+    """Where the stream is said to be; empty if there is none."""
+    dialect = call.sandbox.dialect
+    if not dialect.streams:
+        return ""
+    return (
+        f"wss://{call.base.partition('://')[2]}"
+        if dialect.claims_https
+        else "ws" + call.base.removeprefix("http")
+    )
 
 
 async def show_v2(call: Call) -> Response:
     """GET /api/v2/instance."""
     store = call.sandbox.store
+    if call.sandbox.dialect.instance != "v2":
+        raise not_found()
     contact = account_json(store, named(store, BOT), call.base)
     return JSONResponse(
         {

@@ -36,7 +36,7 @@ async def listing(call: Call) -> Response:
     asker, types = call.asker, call.all("types")
     if (types and MENTION not in types) or MENTION in call.all("exclude_types"):
         return JSONResponse([])
-    select = "SELECT * FROM notifications WHERE person = :me"
+    select = "SELECT * FROM notifications WHERE person = :me AND id NOT IN (SELECT id FROM held)"
     values: dict[str, object] = {"me": asker["id"]}
     author = call.number("account_id")
     if author is not None:

@@ -8,8 +8,13 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from bot.sandbox.call import Call
+from bot.sandbox.ids import dress
 
-POSITIONS = ("max_id", "since_id", "min_id")
+POSITIONS = {"max_id": "<", "since_id": ">", "min_id": ">"}
+# How Hollo's Link header leads to what is older.
+OLDER = {"older_than": "<"}
+# Where ids lead anywhere at all, by how a dialect pages.
+KNOWN = {"forward": POSITIONS, "ascending": POSITIONS, "since": POSITIONS | OLDER, "newest": OLDER}
 
 
 @dataclass(frozen=True)
@@ -30,17 +35,18 @@ def page(call: Call, select: str, values: dict[str, object], limit: Limit) -> li
         limit: How many rows.
     """
     wanted = dict(values)
-    for name, sign in zip(POSITIONS, "<>>", strict=True):
+    pages = call.sandbox.dialect.pages
+    for name, sign in KNOWN[pages].items():
         number = call.number(name)
         if number is not None:
             select += f" AND id {sign} :{name}"
             wanted[name] = number
-    forward = call.number("min_id") is not None
+    forward = pages in {"forward", "ascending"} and call.number("min_id") is not None
     asked = call.number("limit")
     wanted["rows"] = limit.default if asked is None else max(1, min(asked, limit.most))
     select += f" ORDER BY id {'ASC' if forward else 'DESC'} LIMIT :rows"
     rows = call.sandbox.store.db.execute(select, wanted).fetchall()
-    return rows[::-1] if forward else rows
+    return rows[::-1] if forward and pages == "forward" else rows
 
 
 def links(call: Call, rows: Sequence[sqlite3.Row]) -> dict[str, str]:
@@ -50,9 +56,13 @@ def links(call: Call, rows: Sequence[sqlite3.Row]) -> dict[str, str]:
     kept = [
         (name, value)
         for name, value in call.request.query_params.multi_items()
-        if name not in {*POSITIONS, "access_token"}
+        if name not in {*POSITIONS, *OLDER, "access_token"}
     ]
     address = f"{call.base}{call.request.url.path}?"
-    older = address + urlencode([*kept, ("max_id", rows[-1]["id"])])
-    newer = address + urlencode([*kept, ("min_id", rows[0]["id"])])
+    ids = sorted(int(row["id"]) for row in rows)
+    first, last = (dress(number, call.sandbox.dialect.ids) for number in (ids[0], ids[-1]))
+    if "older_than" in KNOWN[call.sandbox.dialect.pages]:
+        return {"Link": f'<{address}{urlencode([*kept, ("older_than", first)])}>; rel="next"'}
+    older = address + urlencode([*kept, ("max_id", first)])
+    newer = address + urlencode([*kept, ("min_id", last)])
     return {"Link": f'<{older}>; rel="next", <{newer}>; rel="prev"'}

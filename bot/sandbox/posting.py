@@ -19,6 +19,7 @@ from bot.sandbox.errors import ApiError, invalid, not_found
 from bot.sandbox.faults import POST_STATUS
 from bot.sandbox.instance import MAX_CHARACTERS, MAX_MEDIA
 from bot.sandbox.notifications import notification_json
+from bot.sandbox.policy import hold_back
 from bot.sandbox.statuses import mentioned_people, status_json, visible
 
 VISIBILITIES = ("public", "unlisted", "private", "direct")
@@ -35,6 +36,7 @@ class Draft:
     sensitive: bool
     language: str | None
     parent: sqlite3.Row | None
+    quoted: sqlite3.Row | None
     media: list[sqlite3.Row]
 
 
@@ -42,7 +44,7 @@ async def create(call: Call) -> Response:
     """POST /api/v1/statuses, once for each Idempotency-Key."""
     sandbox, asker = call.sandbox, call.asker
     key = call.request.headers.get("idempotency-key", "")
-    if sandbox.faults.draw(POST_STATUS, "idempotency_ignored"):
+    if sandbox.faults.draw(POST_STATUS, "idempotency_ignored") or not sandbox.dialect.keeps_keys:
         key = ""
     earlier = _remembered(sandbox, asker["id"], key)
     if earlier is not None:
@@ -82,8 +84,20 @@ def _check(call: Call) -> Draft:
         raise invalid(f"Visibility is {visibility[:40]!r} but must be one of {', '.join(VISIBILITIES)}")
     sensitive = call.flag("sensitive") or bool(spoiler_text)
     return Draft(
-        text, visibility, spoiler_text, sensitive, call.text("language") or "en", _parent(call), media
+        text,
+        visibility,
+        spoiler_text,
+        sensitive,
+        call.text("language") or "en",
+        _parent(call),
+        _quoted(call),
+        media,
     )
+
+
+def _quoted(call: Call) -> sqlite3.Row | None:
+    number = call.number("quoted_status_id")
+    return None if number is None else visible(call.sandbox.store, number, call.asker)
 
 
 def _parent(call: Call) -> sqlite3.Row | None:
@@ -93,6 +107,8 @@ def _parent(call: Call) -> sqlite3.Row | None:
     try:
         return visible(call.sandbox.store, number, call.asker)
     except ApiError as error:
+        if call.sandbox.dialect.takes_orphans:
+            return None
         raise ApiError(404, "The post you are trying to reply to does not appear to exist.") from error
 
 
@@ -139,28 +155,32 @@ def _insert(call: Call, draft: Draft, key: str) -> tuple[sqlite3.Row, list[sqlit
             store.db.execute(
                 "UPDATE media SET status = ?, place = ? WHERE id = ?", (number, place, item["id"])
             )
-        mention(call, number, draft.text)
+        if draft.quoted:
+            store.db.execute("INSERT INTO quotes VALUES (?, ?)", (number, draft.quoted["id"]))
+        mention(call, number, draft)
         if key:
             store.db.execute(
                 "INSERT OR REPLACE INTO idempotency VALUES (?, ?, ?, ?)", (author, key, number, time.time())
             )
     status = store.db.execute("SELECT * FROM statuses WHERE id = ?", (number,)).fetchone()
-    return status, store.db.execute("SELECT * FROM notifications WHERE status = ?", (number,)).fetchall()
+    told = "SELECT * FROM notifications WHERE status = ? AND id NOT IN (SELECT id FROM held)"
+    return status, store.db.execute(told, (number,)).fetchall()
 
 
-def mention(call: Call, number: int, text: str) -> None:
+def mention(call: Call, number: int, draft: Draft) -> None:
     """Note who is mentioned, and notify them; nobody is told of their own post."""
     store, author = call.sandbox.store, call.asker["id"]
-    for name in content.mentioned(text, call.base.partition("://")[2].lower()):
+    for name in content.mentioned(draft.text, call.base.partition("://")[2].lower()):
         person = store.db.execute("SELECT id FROM people WHERE username = ?", (name,)).fetchone()
         if person is None:
             continue
         store.db.execute("INSERT OR IGNORE INTO mentions VALUES (?, ?)", (number, person["id"]))
         if person["id"] != author:
+            notification = store.next_id()
             store.db.execute(
-                "INSERT INTO notifications VALUES (?, ?, ?, ?)",
-                (store.next_id(), person["id"], author, number),
+                "INSERT INTO notifications VALUES (?, ?, ?, ?)", (notification, person["id"], author, number)
             )
+            hold_back(store, notification, person["id"], draft.visibility)
 
 
 def announce(sandbox: Sandbox, status: sqlite3.Row, notifications: list[sqlite3.Row]) -> None:
@@ -192,6 +212,7 @@ async def delete(call: Call) -> Response:
         for statement in (
             "DELETE FROM statuses WHERE id = ?",
             "DELETE FROM mentions WHERE status = ?",
+            "DELETE FROM quotes WHERE status = ?",
             "DELETE FROM notifications WHERE status = ?",
             "UPDATE media SET status = NULL WHERE status = ?",
         ):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from bot.sandbox import accounts
 from bot.sandbox.call import Call
@@ -13,11 +13,6 @@ from bot.sandbox.errors import invalid
 
 MAX_FIELDS = 4
 FIELD = re.compile(r"fields_attributes\[(\d)\]\[(name|value)\]")
-
-# Mastodon's own default filters private mentions of strangers; nothing is filtered here, only remembered.
-SUBJECTS = ("for_not_following", "for_not_followers", "for_new_accounts", "for_private_mentions")
-DEFAULT_DECISIONS = dict.fromkeys(SUBJECTS, "accept") | {"for_private_mentions": "filter"}
-DECISIONS = {"accept", "filter", "drop"}
 
 
 async def update(call: Call) -> Response:
@@ -45,21 +40,3 @@ def _fields(call: Call) -> dict[int, tuple[str, str]]:
     if len(found) > MAX_FIELDS:
         raise invalid(f"there are {len(found)} fields but there may be {MAX_FIELDS}; leave some out")
     return {place: (field.get("name", ""), field.get("value", "")) for place, field in found.items()}
-
-
-async def policy(call: Call) -> Response:
-    """GET /api/v2/notifications/policy."""
-    query = "SELECT subject, decision FROM policies WHERE person = ?"
-    chosen = dict(call.sandbox.store.db.execute(query, (call.asker["id"],)).fetchall())
-    return JSONResponse(DEFAULT_DECISIONS | chosen)
-
-
-async def decide(call: Call) -> Response:
-    """PATCH /api/v2/notifications/policy."""
-    for subject in SUBJECTS:
-        if decision := call.text(subject):
-            if decision not in DECISIONS:
-                raise invalid(f"{subject} is {decision[:40]!r} but must be one of {sorted(DECISIONS)}")
-            row = (call.asker["id"], subject, decision)
-            call.sandbox.store.db.execute("INSERT OR REPLACE INTO policies VALUES (?, ?, ?)", row)
-    return await policy(call)

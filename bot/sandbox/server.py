@@ -26,6 +26,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from bot.sandbox.accounts import ensure_bot
 from bot.sandbox.call import Sandbox
+from bot.sandbox.dialects import DIALECTS
 from bot.sandbox.endpoints import FAULTY, routes
 from bot.sandbox.errors import DataInUse, PortUnavailable
 from bot.sandbox.faults import Faults
@@ -45,7 +46,12 @@ GOODBYE = 1  # seconds open requests get when the server stops
 
 
 def create_app(
-    data: Path, *, token: str | None = None, calls: int = CALLS, host: str = "127.0.0.1"
+    data: Path,
+    *,
+    token: str | None = None,
+    calls: int = CALLS,
+    host: str = "127.0.0.1",
+    dialect: str = "mastodon",
 ) -> ASGIApp:
     """Build the sandbox; `serve` runs it.
 
@@ -54,11 +60,14 @@ def create_app(
         token: The bot's access token. None: the one `bot_token` finds.
         calls: API calls a person may make in five minutes.
         host: The address it is served on; by other names than this machine's own it is not reached.
+        dialect: Which server's habits it has, one of DIALECTS.
     """
     (data / "media").mkdir(parents=True, exist_ok=True)
     store = Store(data / "sandbox.sqlite3")
     ensure_bot(store, token or bot_token(data))
-    sandbox = Sandbox(data, store, Hub(), Faults(FAULTY), Limiter(calls))
+    habits = DIALECTS[dialect]
+    hub, faults, limiter = Hub(habits.ids), Faults(FAULTY, habits), Limiter(calls, habits)
+    sandbox = Sandbox(data, store, hub, faults, limiter, habits)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -112,7 +121,12 @@ async def fail(_: Request, __: Exception) -> Response:
 
 
 def serve(
-    host: str, port: int, data: Path, *, calls: int = CALLS, ready: Callable[[str], None] | None = None
+    host: str,
+    port: int,
+    data: Path,
+    *,
+    ready: Callable[[str], None] | None = None,
+    **options: Any,
 ) -> None:
     """Run the sandbox until SIGTERM, SIGINT or, in another thread, until the process ends.
 
@@ -122,7 +136,7 @@ def serve(
         host: Address to listen on, such as 127.0.0.1; with 0.0.0.0 or ::, any name reaches it.
         port: Port; 0 picks a free one.
         data: Directory that holds everything.
-        calls: API calls a person may make in five minutes.
+        options: `calls` and `dialect`, as for `create_app`.
         ready: Called once with the address, such as http://127.0.0.1:8080, as soon as it listens.
 
     Raises:
@@ -132,7 +146,7 @@ def serve(
     """
     data.mkdir(parents=True, exist_ok=True)
     with alone(data), listening(host, port) as opened:
-        server = _server(create_app(data, calls=calls, host=host))
+        server = _server(create_app(data, host=host, **options))
         url = f"http://{in_url(host)}:{opened.getsockname()[1]}"
         write_whole(data / "url", url)
         logger.info("the sandbox listens on %s", url)

@@ -55,7 +55,8 @@ def status_json(sandbox: Sandbox, row: sqlite3.Row, base: str) -> dict[str, Any]
         **dict.fromkeys(("favourited", "reblogged", "muted", "bookmarked", "pinned"), False),
         "content": content.html(row["text"], base, addresses),
         "filtered": [],
-        **dict.fromkeys(("reblog", "quote", "card", "poll"), None),
+        **dict.fromkeys(("reblog", "card", "poll"), None),
+        "quote": _quote(sandbox, row, base),
         "application": {"name": "sandbox", "website": None},
         "account": account_json(store, author, base),
         "media_attachments": [media.media_json(item, base) for item in media.of_status(sandbox, row["id"])],
@@ -63,6 +64,16 @@ def status_json(sandbox: Sandbox, row: sqlite3.Row, base: str) -> dict[str, Any]
         "tags": [{"name": tag, "url": f"{base}/tags/{tag}"} for tag in content.tags(row["text"])],
         "emojis": [],
     }
+
+
+def _quote(sandbox: Sandbox, row: sqlite3.Row, base: str) -> dict[str, Any] | None:
+    """Return Mastodon's Quote entity; who may see a post sees what it quotes, if that is open to all."""
+    quoted = sandbox.store.db.execute(
+        "SELECT statuses.* FROM quotes JOIN statuses ON statuses.id = quoted "
+        "WHERE status = ? AND visibility IN ('public', 'unlisted')",
+        (row["id"],),
+    ).fetchone()
+    return quoted and {"state": "accepted", "quoted_status": status_json(sandbox, quoted, base)}
 
 
 def _replies(store: Store, number: int) -> int:

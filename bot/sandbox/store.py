@@ -29,12 +29,6 @@ CREATE TABLE IF NOT EXISTS fields (
     value TEXT NOT NULL,
     PRIMARY KEY (person, place)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS policies (
-    person INTEGER NOT NULL,
-    subject TEXT NOT NULL,
-    decision TEXT NOT NULL,
-    PRIMARY KEY (person, subject)
-) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS apps (
     client TEXT PRIMARY KEY,
     secret TEXT NOT NULL,
@@ -93,6 +87,16 @@ CREATE TABLE IF NOT EXISTS notifications (
 );
 CREATE INDEX IF NOT EXISTS notifications_of_person ON notifications (person, id);
 CREATE INDEX IF NOT EXISTS notifications_of_status ON notifications (status);
+CREATE TABLE IF NOT EXISTS quotes (
+    status INTEGER PRIMARY KEY,
+    quoted INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS policies (
+    person INTEGER PRIMARY KEY
+);
+CREATE TABLE IF NOT EXISTS held (
+    id INTEGER PRIMARY KEY
+);
 CREATE TABLE IF NOT EXISTS idempotency (
     person INTEGER NOT NULL,
     key TEXT NOT NULL,

@@ -11,7 +11,7 @@ from typing import Any
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from bot.sandbox.call import Sandbox, base, person_of, token_of
-from bot.sandbox.errors import ApiError, bad_token
+from bot.sandbox.errors import ApiError, bad_token, not_found
 from bot.sandbox.faults import STREAM, Fault, Faults
 from bot.sandbox.hub import Listener
 from bot.sandbox.wire import mute
@@ -24,6 +24,8 @@ def handler(sandbox: Sandbox) -> Callable[[WebSocket], Coroutine[Any, Any, None]
 
     async def stream(websocket: WebSocket) -> None:
         try:
+            if not sandbox.dialect.streams:
+                raise not_found()
             await sandbox.faults.before(STREAM)
             listener = _admit(sandbox, websocket)
         except ApiError as error:
