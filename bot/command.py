@@ -61,55 +61,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def listen(arguments: Sequence[str]) -> int:
     """Run the listener."""
-    _take_dry_run(_parser("listen", "It needs REDIS_URL, and an account: see README.md."), arguments)
-    from bot import logs, queues
-    from bot.ledger import Ledger
-    from bot.listener import Listeners
-    from bot.networks.accounts import accounts
-    from bot.networks.base import NetworkError
-    from bot.settings import ListenerSettings, SettingsError, load
-    from bot.sweeper import Sweeper
+    _take_dry_run("listen", arguments)
+    from bot import service
 
-    try:
-        settings, theirs = load(ListenerSettings, os.environ), accounts(os.environ)
-        logs.setup(settings.log_format, settings.secrets.union(*(account.secrets for account in theirs)))
-        redis = queues.connect(settings.redis_url.get_secret_value())
-        listeners = Listeners(theirs, redis, settings)
-        Sweeper(redis, Ledger(redis, settings.policy)).start()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: listeners.stop())
-        listeners.run()
-    except (SettingsError, queues.RedisUnavailable, NetworkError) as error:
-        return complain(error)
-    return 0
+    return service.listen()
 
 
 def respond(arguments: Sequence[str]) -> int:
     """Run the responder."""
-    _take_dry_run(_parser("respond", "It needs REDIS_URL, and an account: see README.md."), arguments)
-    from bot import logs, queues
-    from bot.ledger import Ledger
-    from bot.networks.accounts import accounts
-    from bot.networks.base import NetworkError
-    from bot.responder import responder
-    from bot.settings import BotSettings, SettingsError, load
-    from bot.sweeper import Sweeper
+    _take_dry_run("respond", arguments)
+    from bot import service
 
-    try:
-        settings, theirs = load(BotSettings, os.environ), accounts(os.environ)
-        logs.setup(settings.log_format, settings.secrets.union(*(account.secrets for account in theirs)))
-        redis = queues.connect(settings.redis_url.get_secret_value())
-        for account in theirs:
-            responder(account.network)
-        Sweeper(queues.connect(settings.redis_url.get_secret_value()), Ledger(redis, settings.policy)).start()
-        queues.serve(redis, queues.REPLIES)
-    except (SettingsError, queues.RedisUnavailable, NetworkError) as error:
-        return complain(error)
-    return 0
+    return service.respond()
 
 
-def _take_dry_run(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
-    """Read the arguments; as BOT_DRY_RUN the wish reaches the jobs that this process runs, too."""
+def _take_dry_run(command: str, arguments: Sequence[str]) -> None:
+    """Read the arguments; as BOT_DRY_RUN the wish reaches the jobs that the process runs, too."""
+    parser = _parser(command, "It needs REDIS_URL, and an account: see README.md.")
     parser.add_argument(
         "--dry-run",
         action="store_true",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import time
 from typing import Any
 
 from redis import Redis
@@ -12,7 +13,7 @@ from bot import keys, transitions
 from bot.messages import Mention
 
 FORGOTTEN_SECONDS = 24 * 3600
-NOTHING_SECONDS = 3600
+CONFIRMATIONS, CONFIRMATION_SECONDS = 5, 3600
 
 
 class People:
@@ -47,12 +48,21 @@ class People:
         """Write down that the reply to a mention is gone; the mention stays answered."""
         self._unsay(keys=[keys.record(key)])
 
-    def may_hear_of_nothing(self, mention: Mention) -> bool:
-        """Whether an author may be told that there is nothing to delete; one mention in an hour is enough."""
-        name = keys.quota(f"author:{self.hash(mention.network, mention.author)}:nothing")
-        self._redis.set(name, mention.key, nx=True, ex=NOTHING_SECONDS)
-        told: Any = self._redis.get(name)
-        return told is None or told.decode() == mention.key
+    def may_hear_of_deletion(self, mention: Mention) -> bool:
+        """Whether it may be confirmed to an author that something was deleted: a few times an hour.
+
+        Deleting itself has no limit, but a network takes so many posts and no more.
+        """
+        name = keys.quota(f"author:{self.hash(mention.network, mention.author)}:deletions")
+        now = time.time()
+        with self._redis.pipeline() as pipeline:
+            pipeline.zremrangebyscore(name, "-inf", now - CONFIRMATION_SECONDS)
+            # Whoever tries again is not counted again.
+            pipeline.zadd(name, {mention.key: now}, nx=True)
+            pipeline.expire(name, CONFIRMATION_SECONDS)
+            pipeline.zrank(name, mention.key)
+            *_, rank = pipeline.execute()
+        return rank is not None and int(rank) < CONFIRMATIONS
 
     def forget(self, network: str, author: str) -> int:
         """Delete all that is held about an author, answered or not, but for the wish to be left alone.

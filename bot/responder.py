@@ -87,27 +87,15 @@ class Responder:
         return wait <= 0
 
     def _answer(self, lease: Lease, hold: Hold) -> None:
-        record = lease.before
-        verdict = record.verdict
-        # Before anything can be late: what was asked to be deleted goes, whenever that may be.
-        if lease.mention.command == "delete":
-            verdict = self._delete(lease)
-            if not verdict.deleted and not self._ledger.people.may_hear_of_nothing(lease.mention):
-                self._ledger.close(lease, "skipped", {"reason": "nothing to delete, and told so"})
-                return
-        elif self._is_unwanted(lease.mention):
-            self._ledger.close(lease, "skipped", {"reason": "author said stop"})
+        verdict = self._verdict(lease)
+        if verdict is None:
             return
-        elif record.ends is None and record.deadline is not None and time.time() > record.deadline:
-            self._be_late(lease)
-            return
-        assert verdict
         reply = wording.reply_to(
             lease.mention,
             verdict,
             room=self._network.room(lease.mention),
             length=self._network.length,
-            attempt=record.wordings,
+            attempt=lease.before.wordings,
         )
         if not (hold.is_certain or without("fencing")):
             LOG.warning("lease lost", key=lease.key)
@@ -119,7 +107,26 @@ class Responder:
         reach("before the post")
         posted = self._network.reply(lease.mention, reply)
         reach("after the post")
-        self._answered(lease, posted, record.ends)
+        self._answered(lease, posted, lease.before.ends)
+
+    def _verdict(self, lease: Lease) -> Verdict | None:
+        """What is to be said; None where the mention has been dealt with in another way."""
+        record, people = lease.before, self._ledger.people
+        # Before anything can be late: what was asked to be deleted goes, whenever that may be.
+        if lease.mention.command == "delete":
+            verdict = self._delete(lease)
+            if people.may_hear_of_deletion(lease.mention):
+                return verdict
+            self._ledger.close(lease, "skipped", {"reason": "deleted, and told so often enough"})
+            return None
+        if self._is_unwanted(lease.mention):
+            self._ledger.close(lease, "skipped", {"reason": "author said stop"})
+            return None
+        if record.ends is None and record.deadline is not None and time.time() > record.deadline:
+            self._be_late(lease)
+            return None
+        assert record.verdict
+        return record.verdict
 
     def _is_unwanted(self, mention: Mention) -> bool:
         """Whether the author has said stop since: a photo is looked at for longer than that takes."""
