@@ -106,8 +106,9 @@ def _commands() -> Mapping[str, Command]:
 
 
 def _plain(text: str) -> str:
-    """A text's words in lower case, without what stands between them."""
-    return NO_WORD.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip()
+    """A text's words in lower case, without what stands between them and what is not to be seen in them."""
+    seen = "".join(character for character in text if unicodedata.category(character) != "Cf")
+    return NO_WORD.sub(" ", unicodedata.normalize("NFKC", seen).casefold()).strip()
 
 
 def _whom_to_ignore(mention: Mention, blocked: frozenset[str]) -> str:

@@ -187,6 +187,7 @@ def test_only_an_author_is_ever_told_that_it_is_enough() -> None:
         ("@deepselfie please stop", "stop"),
         ("@deepselfie Stop it, please.", "stop"),
         ("@deepselfie\nunsubscribe", "stop"),
+        ("@deepselfie st\u200bo\u00adp", "stop"),
         ("@deepselfie @bob opt-out", "stop"),
         ("@deepselfie \u201cstop\u201d \U0001f6d1", "stop"),
         ("@deepselfie start", "start"),

@@ -14,9 +14,8 @@ from redis import Redis
 
 from bot import queues
 from bot.ledger import Ledger
-from bot.messages import Notice
+from bot.messages import Mention, Notice
 from bot.networks.mastodon import Mastodon
-from bot.networks.mastodon_wire import Above
 from bot.processes import ProcessDied
 from bot.record import Record
 from bot.sandbox.person import Person
@@ -251,9 +250,9 @@ def test_a_thread_is_read_once_however_often_its_mention_is(town: Town) -> None:
     class Counting(Mastodon):
         looks: ClassVar[list[str]] = []
 
-        def _look_above(self, post: str) -> Above:
-            self.looks.append(post)
-            return super()._look_above(post)
+        def _place(self, mention: Mention) -> Mention:
+            self.looks.append(mention.id)
+            return super()._place(mention)
 
     ann = town.person()
     root = ann.post("hi")

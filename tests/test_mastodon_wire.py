@@ -221,6 +221,14 @@ def test_a_profile_may_ask_not_to_be_answered(note: str | None, opts_out: bool) 
     assert found.author_opts_out == opts_out
 
 
+def test_a_field_of_a_profile_may_ask_for_it_too() -> None:
+    fields = [{"name": "Pronouns", "value": "she"}, {"name": "Bots", "value": "<p>#nobot</p>"}]
+    found = mention(account={"id": "2", "acct": "ann", "fields": fields})
+
+    assert found
+    assert found.author_opts_out
+
+
 @pytest.mark.parametrize(
     ("since", "year"),
     [("2020-01-01T00:00:00.000Z", 2020), ("2020-01-01", None), ("nonsense", None), ("", None), (None, None)],

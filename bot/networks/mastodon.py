@@ -22,7 +22,7 @@ from bot.networks.mastodon_paging import Notifications, Place
 from bot.networks.mastodon_policy import let_everybody_in
 from bot.networks.mastodon_rest import Rest
 from bot.networks.mastodon_stream import events
-from bot.networks.mastodon_wire import Above, Event, Notification, Status, above, mention_from, parse, placed
+from bot.networks.mastodon_wire import Event, Notification, Status, above, mention_from, parse, placed
 
 LOG = Log(__name__)
 
@@ -66,7 +66,7 @@ class Mastodon:
         self._instance = instance
         self._notifications = Notifications(rest)
         self._is_open = False
-        self._above = lru_cache(THREADS_REMEMBERED)(self._look_above)
+        self._placed = lru_cache(THREADS_REMEMBERED)(self._place)
 
     @classmethod
     def login(cls, url: str, token: str) -> Self:
@@ -210,14 +210,15 @@ class Mastodon:
         if mention is None or mention.in_reply_to is None:
             return mention
         try:
-            return placed(mention, self._above(mention.id), self._account_id)
+            return self._placed(mention)
         except NetworkError as error:
             LOG.warning("thread unknown", key=mention.key, error=str(error))
             return mention
 
-    def _look_above(self, post: str) -> Above:
+    def _place(self, mention: Mention) -> Mention:
+        post = mention.id
         answer = self._rest.get(f"reading the thread above {post}", f"{_path(post)}/context")
-        return above(_statuses(answer.json, "ancestors"))
+        return placed(mention, above(_statuses(answer.json, "ancestors")), self._account_id)
 
 
 def _address(mention: Mention) -> str:

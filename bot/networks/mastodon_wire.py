@@ -37,6 +37,13 @@ class _Wire(BaseModel):
     model_config = ConfigDict(coerce_numbers_to_str=True)
 
 
+class Field(_Wire):
+    """A line of a profile's table."""
+
+    name: str = ""
+    value: str = ""
+
+
 class Account(_Wire):
     """Who wrote something."""
 
@@ -45,6 +52,13 @@ class Account(_Wire):
     bot: bool | None = False
     created_at: Annotated[AwareDatetime | None, WrapValidator(_or_none)] = None
     note: str | None = ""
+    fields: Annotated[tuple[Field, ...] | None, WrapValidator(_or_none)] = ()
+
+    @property
+    def says_no_bot(self) -> bool:
+        """Whether the profile asks bots to stay away, in its text or its fields."""
+        texts = [self.note or "", *(f"{field.name} {field.value}" for field in self.fields or ())]
+        return any(NO_BOT.search(Content.of(text).text) for text in texts)
 
 
 class Attachment(_Wire):
@@ -148,7 +162,7 @@ def mention_from(notification: Notification, bot_id: str) -> Mention | None:
         author=author.acct,
         author_since=author.created_at,
         author_is_bot=bool(author.bot),
-        author_opts_out=bool(NO_BOT.search(Content.of(author.note or "").text)),
+        author_opts_out=author.says_no_bot,
         created_at=status.created_at,
         visibility=_visibility(status.visibility),
         # Long ones would leave no room for the reply behind them.

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, ValidationError
 from pydantic_core import from_json
 
-from bot.etiquette import command_in
+from bot.etiquette import NO_BOT, command_in
 from bot.logs import Log
 from bot.messages import Mention, Photo
 
@@ -44,7 +44,6 @@ FIELDS: Mapping[str, Sequence[str]] = {
 MAX_LINKS = 4
 # "und" and "qme", "zxx", …: X's names for no language.
 NO_LANGUAGE = re.compile(r"und|q[a-z]{2}|zxx|art")
-NO_BOT = re.compile(r"#nobots?\b", re.IGNORECASE)
 POST = re.compile(r"https?://(www\.|mobile\.)?(x|twitter)\.com/\w+/status/\d+", re.IGNORECASE)
 
 
