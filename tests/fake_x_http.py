@@ -28,6 +28,7 @@ CALLS = [
     ("GET /2/users/me", "user", "me"),
     ("GET /2/users/:id/mentions", "user", "mentions"),
     ("GET /2/users/:id/tweets", "user", "timeline"),
+    ("GET /2/tweets", "user", "look_up"),
     (POST, "user", "post"),
     ("DELETE /2/tweets/:id", "user", "delete"),
     ("GET /2/tweets/search/stream/rules", "app", "rules"),
