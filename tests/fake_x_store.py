@@ -26,6 +26,7 @@ CREATE TABLE IF NOT EXISTS posts (
     reply_to INTEGER, quoted INTEGER, retweeted INTEGER, edited INTEGER, lang TEXT, sensitive INTEGER NOT NULL
 );
 CREATE INDEX IF NOT EXISTS posts_of_author ON posts (author, id);
+CREATE INDEX IF NOT EXISTS posts_by_parent ON posts (reply_to);
 CREATE TABLE IF NOT EXISTS mentions (
     person INTEGER NOT NULL, post INTEGER NOT NULL, PRIMARY KEY (person, post)
 ) WITHOUT ROWID;

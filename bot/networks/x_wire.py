@@ -45,8 +45,7 @@ MAX_LINKS = 4
 # "und" and "qme", "zxx", …: X's names for no language.
 NO_LANGUAGE = re.compile(r"und|q[a-z]{2}|zxx|art")
 NO_BOT = re.compile(r"#nobots?\b", re.IGNORECASE)
-PROBLEMS = "https://api.twitter.com/2/problems"
-UNSEEN = {f"{PROBLEMS}/resource-not-found", f"{PROBLEMS}/not-authorized-for-resource"}
+UNSEEN = re.compile(r".*/problems/(resource-not-found|not-authorized-for-resource)")
 POST = re.compile(r"https?://(www\.|mobile\.)?(x|twitter)\.com/\w+/status/\d+", re.IGNORECASE)
 
 
@@ -125,8 +124,8 @@ class Answer(BaseModel):
     @property
     def unseen(self) -> set[str]:
         """Ids of the posts that are deleted or not for the bot to see; not of what X just failed to show."""
-        errors = (error for error in self.errors if isinstance(error, dict) and error.get("type") in UNSEEN)
-        return {str(error.get("resource_id")) for error in errors}
+        errors = [error for error in self.errors if isinstance(error, dict)]
+        return {str(error.get("resource_id")) for error in errors if UNSEEN.fullmatch(str(error.get("type")))}
 
 
 @dataclass(frozen=True)
