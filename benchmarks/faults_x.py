@@ -21,6 +21,7 @@ from tests.fake_x_http import BOT
 from tests.fake_x_store import BITS_BELOW_TIME
 
 PEOPLE = 50
+LONGEST_LAG = 2.0
 
 # Every post that is not the bot's own is a mention here.
 ANSWERS = """
@@ -37,8 +38,12 @@ ENDPOINTS = {
     STREAM: "GET /2/tweets/search/stream",
     LOGIN: "GET /2/users/me",
 }
-# X knows no idempotency keys; it takes some replies for what was posted before.
-DUPLICATES = {"kind": "duplicate", "share": 0.1, "seed": 1}
+# X knows no idempotency keys. In their place: some replies are taken for what was posted before, and what is
+# posted is not shown at once, but before the bot's quarantine is over.
+IN_PLACE: dict[str, Fault] = {
+    "idempotency_ignored": {"endpoint": POST, "kind": "duplicate", "share": 0.1, "seed": 1},
+    "idempotency_raced": {"endpoint": THREAD, "kind": "lags", "seconds": LONGEST_LAG},
+}
 
 SECRETS = ("CONSUMER_KEY", "CONSUMER_SECRET", "ACCESS_TOKEN", "ACCESS_TOKEN_SECRET", "BEARER_TOKEN")
 RICH = "1000000"
@@ -111,8 +116,8 @@ class X:
 
 def _here(fault: Fault) -> Fault:
     """A fault as the fake X knows it."""
-    known = fault | (DUPLICATES if fault["kind"].startswith("idempotency") else {})
-    return known | {"endpoint": ENDPOINTS[fault["endpoint"]]}
+    known = IN_PLACE.get(fault["kind"], fault)
+    return known | {"endpoint": ENDPOINTS[known["endpoint"]]}
 
 
 def _seconds(number: int) -> float:

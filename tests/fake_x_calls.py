@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import secrets
+import time
 from typing import Any
 
 from twitter_text import parse_tweet
 
-from tests.fake_x_faults import DUPLICATE, POST, TYPES, forbidden, invalid
+from tests.fake_x_faults import DUPLICATE, POST, TIMELINE, TYPES, forbidden, invalid
 from tests.fake_x_http import Handler
 from tests.fake_x_objects import Query, find, page, user
+from tests.fake_x_store import id_at
 
 GONE = "You attempted to reply to a Tweet that is deleted or not visible to you."
 NOT_FOUND = "Not Found Error", "resource-not-found"
@@ -31,14 +33,17 @@ class Calls(Handler):
         return self._posts(query, "id IN (SELECT post FROM mentions WHERE person = ?)", person)
 
     def _timeline(self, query: Query, person: int) -> Any:
-        return self._posts(query, "author = ?", person)
+        lag = self.world.faults.draw(TIMELINE, "lags")
+        return self._posts(
+            query, "author = ?", person, id_at(time.time() - lag.seconds) if lag else NO_ID_YET
+        )
 
-    def _posts(self, query: Query, which: str, person: int) -> Any:
+    def _posts(self, query: Query, which: str, person: int, newest: int = NO_ID_YET) -> Any:
         most = int(query.get("max_results", "10"))
         if not 5 <= most <= 100:
             raise invalid(f"The `max_results` query parameter value [{most}] is not between 5 and 100")
         since = int(query.get("since_id", "0"))
-        until = int(query.get("pagination_token", NO_ID_YET))
+        until = min(newest, int(query.get("pagination_token", NO_ID_YET)))
         rows = self.world.store.rows(
             f"SELECT * FROM posts WHERE {which} AND id > ? AND id < ? ORDER BY id DESC LIMIT ?",
             *(person, since, until, most + 1),

@@ -66,8 +66,7 @@ class Store:
     def insert(self, table: str, **values: Any) -> int:
         """Add a row under a new id, larger than every one before."""
         with self.lock:
-            now = time.time_ns() // 1_000_000 - EPOCH << BITS_BELOW_TIME
-            self._last = max(now, self._last + 1)
+            self._last = max(id_at(time.time()), self._last + 1)
             values = {"id": self._last, **values}
             marks = ", ".join("?" * len(values))
             self._db.execute(
@@ -91,6 +90,11 @@ class Store:
                 if person:
                     self.rows("INSERT INTO mentions VALUES (?, ?)", person[0], post)
             return post
+
+
+def id_at(seconds: float) -> int:
+    """The first id of a moment, in seconds since 1970."""
+    return int(seconds * 1000) - EPOCH << BITS_BELOW_TIME
 
 
 def when(id_: int) -> str:
