@@ -80,6 +80,8 @@ def test_a_stream_that_ends_with_each_event_is_opened_once_a_second_at_most_and_
         time.sleep(0.05)
 
     assert are_heard(redis, posts)
+    # The ledger knows a mention a moment before the queue does.
+    assert until(lambda: redis.llen("rq:queue:photos") >= len(posts))
     assert redis.llen("rq:queue:photos") == len(posts)
     connects = network.connects()
     assert len(connects) > 1
