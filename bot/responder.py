@@ -29,7 +29,7 @@ LONGEST_PAUSE_SECONDS = 60
 SEND_TRIES = 50
 # Credit is bought by hand: until then, one try now and then.
 OUT_OF_CREDIT_SECONDS = 900
-# So many times one text may be taken for another that was posted before.
+# So many texts may be taken for one that was posted before.
 DUPLICATE_TRIES = 5
 # From then on whether a mention has been answered has been unclear for so long that somebody should look.
 PARKED_TRIES = 4
@@ -170,7 +170,7 @@ class Responder:
 
     def _not_answered(self, lease: Lease, error: NetworkError) -> None:
         self._sound_alarm(lease, error)
-        if lease.tries >= SEND_TRIES or _is_final(error, lease.tries):
+        if lease.tries >= SEND_TRIES or _is_final(error, lease.before.wordings):
             self._fail(lease, str(error))
             return
         pause = error.retry_after or min(LONGEST_PAUSE_SECONDS, 2 ** (lease.tries - 1))
@@ -200,13 +200,13 @@ class Responder:
         LOG.error("not answered", key=lease.key, error=reason)
 
 
-def _is_final(error: NetworkError, tries: int) -> bool:
-    """Whether no further try can help, as far as the bot can tell."""
+def _is_final(error: NetworkError, wordings: int) -> bool:
+    """Whether no further try can help, as far as the bot can tell; so often it has found other words."""
     match error.trouble:
         case "out_of_credit":
             return False
         case "duplicate":
-            return tries >= DUPLICATE_TRIES
+            return wordings + 1 >= DUPLICATE_TRIES
         case _:
             return error.permanent
 

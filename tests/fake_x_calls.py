@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import secrets
+import time
 from typing import Any
 
-from tests.fake_x_faults import DUPLICATE, POST, forbidden, invalid
+from twitter_text import parse_tweet
+
+from tests.fake_x_faults import DUPLICATE, POST, TIMELINE, TYPES, forbidden, invalid
 from tests.fake_x_http import Handler
 from tests.fake_x_objects import Query, find, page, user
+from tests.fake_x_store import id_at
 
 GONE = "You attempted to reply to a Tweet that is deleted or not visible to you."
+NOT_FOUND = "Not Found Error", "resource-not-found"
 NO_ID_YET = 2**63 - 1
+TOO_LONG = "Your Tweet text is too long."
+LONGEST_TEXT = 280
+MOST_IDS = 100
 LARGEST_PICTURE = 5 * 1024 * 1024
 
 
@@ -25,14 +33,17 @@ class Calls(Handler):
         return self._posts(query, "id IN (SELECT post FROM mentions WHERE person = ?)", person)
 
     def _timeline(self, query: Query, person: int) -> Any:
-        return self._posts(query, "author = ?", person)
+        lag = self.world.faults.draw(TIMELINE, "lags")
+        return self._posts(
+            query, "author = ?", person, id_at(time.time() - lag.seconds) if lag else NO_ID_YET
+        )
 
-    def _posts(self, query: Query, which: str, person: int) -> Any:
+    def _posts(self, query: Query, which: str, person: int, newest: int = NO_ID_YET) -> Any:
         most = int(query.get("max_results", "10"))
         if not 5 <= most <= 100:
             raise invalid(f"The `max_results` query parameter value [{most}] is not between 5 and 100")
         since = int(query.get("since_id", "0"))
-        until = int(query.get("pagination_token", NO_ID_YET))
+        until = min(newest, int(query.get("pagination_token", NO_ID_YET)))
         rows = self.world.store.rows(
             f"SELECT * FROM posts WHERE {which} AND id > ? AND id < ? ORDER BY id DESC LIMIT ?",
             *(person, since, until, most + 1),
@@ -43,10 +54,28 @@ class Calls(Handler):
             meta["next_token"] = str(rows[most - 1]["id"])
         return {**found, "meta": meta}
 
+    def _look_up(self, query: Query) -> Any:
+        ids = [int(id_) for id_ in query.get("ids", "").split(",") if id_.isdigit()]
+        if not 1 <= len(ids) <= MOST_IDS:
+            raise invalid(f"The `ids` query parameter has {len(ids)} ids, not 1 to {MOST_IDS}")
+        rows = [row for id_ in ids if self._is_visible(id_) and (row := find(self.world.store, id_))]
+        errors = [self._unseen(id_) for id_ in ids if not self._is_visible(id_)]
+        found = page(self.world.store, rows, query, self.world.url)
+        return {**found, **({"errors": errors} if errors else {})}
+
+    def _unseen(self, post: int) -> dict[str, Any]:
+        """What X says of a post that it does not show."""
+        is_there = find(self.world.store, post) is not None
+        title, type_ = ("Authorization Error", "not-authorized-for-resource") if is_there else NOT_FOUND
+        about = {"resource_id": str(post), "resource_type": "tweet", "value": str(post), "parameter": "ids"}
+        return {**about, "title": title, "type": f"{TYPES}{type_}", "detail": f"{title}: {post}"}
+
     def _post(self, query: Query) -> Any:
         del query
         store, wanted = self.world.store, self._json()
         text = str(wanted.get("text", ""))
+        if parse_tweet(text).weightedLength > LONGEST_TEXT:
+            raise forbidden(TOO_LONG)
         reply_to = _number((wanted.get("reply") or {}).get("in_reply_to_tweet_id"))
         with store.lock:
             if reply_to is not None and not self._is_visible(reply_to):

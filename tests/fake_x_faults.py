@@ -3,6 +3,7 @@
 latency, rate_limited, server_error,
 unauthorized, out_of_credit, forbidden    any call: nothing is done
 error_after_success, dropped_answer       any call: it is done
+lags              GET /2/users/:id/tweets: what is younger than `seconds` is not shown yet
 duplicate         POST /2/tweets: 403 for a text that its author has posted before
 stream_closes     after an event, cleanly (`when`: "now": at once)
 stream_cut        in the middle of an event
@@ -28,7 +29,8 @@ from bot.sandbox.faults import Fault
 
 STREAM = "GET /2/tweets/search/stream"
 POST = "POST /2/tweets"
-SECONDS = {"latency": 1.0, "rate_limited": 1.0, "stream_silent": 300.0, "stream_reorders": 0.5}
+TIMELINE = "GET /2/users/:id/tweets"
+SECONDS = {"latency": 1.0, "lags": 1.0, "rate_limited": 1.0, "stream_silent": 300.0, "stream_reorders": 0.5}
 ANYWHERE = {"latency", "rate_limited", "server_error", "unauthorized", "out_of_credit", "forbidden"}
 AFTERWARDS = {"error_after_success", "dropped_answer"}
 ON_STREAM = {
@@ -113,7 +115,7 @@ class Faults:
     def _parsed(self, wanted: Any) -> Fault:
         endpoint, kind = wanted.get("endpoint"), wanted.get("kind")
         fitting = ANYWHERE | (ON_STREAM if endpoint == STREAM else AFTERWARDS)
-        fitting |= {"duplicate"} if endpoint == POST else set()
+        fitting |= {POST: {"duplicate"}, TIMELINE: {"lags"}}.get(endpoint, set())
         if endpoint not in self._endpoints or kind not in fitting:
             raise invalid(
                 f"no {kind!r} on {endpoint!r}; there are {sorted(self._endpoints)} and {sorted(fitting)}"

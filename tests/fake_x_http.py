@@ -16,7 +16,17 @@ from urllib.parse import parse_qsl, urlsplit
 
 from oauthlib.oauth1.rfc5849 import signature
 
-from tests.fake_x_faults import POST, STREAM, Faults, Problem, broken, forbidden, invalid, unauthorized
+from tests.fake_x_faults import (
+    POST,
+    STREAM,
+    TIMELINE,
+    Faults,
+    Problem,
+    broken,
+    forbidden,
+    invalid,
+    unauthorized,
+)
 from tests.fake_x_objects import Query
 from tests.fake_x_store import Store
 from tests.fake_x_stream import Stream
@@ -27,7 +37,8 @@ BOT = "deepselfie"
 CALLS = [
     ("GET /2/users/me", "user", "me"),
     ("GET /2/users/:id/mentions", "user", "mentions"),
-    ("GET /2/users/:id/tweets", "user", "timeline"),
+    (TIMELINE, "user", "timeline"),
+    ("GET /2/tweets", "user", "look_up"),
     (POST, "user", "post"),
     ("DELETE /2/tweets/:id", "user", "delete"),
     ("GET /2/tweets/search/stream/rules", "app", "rules"),

@@ -26,6 +26,7 @@ CREATE TABLE IF NOT EXISTS posts (
     reply_to INTEGER, quoted INTEGER, retweeted INTEGER, edited INTEGER, lang TEXT, sensitive INTEGER NOT NULL
 );
 CREATE INDEX IF NOT EXISTS posts_of_author ON posts (author, id);
+CREATE INDEX IF NOT EXISTS posts_by_parent ON posts (reply_to);
 CREATE TABLE IF NOT EXISTS mentions (
     person INTEGER NOT NULL, post INTEGER NOT NULL, PRIMARY KEY (person, post)
 ) WITHOUT ROWID;
@@ -65,8 +66,7 @@ class Store:
     def insert(self, table: str, **values: Any) -> int:
         """Add a row under a new id, larger than every one before."""
         with self.lock:
-            now = time.time_ns() // 1_000_000 - EPOCH << BITS_BELOW_TIME
-            self._last = max(now, self._last + 1)
+            self._last = max(id_at(time.time()), self._last + 1)
             values = {"id": self._last, **values}
             marks = ", ".join("?" * len(values))
             self._db.execute(
@@ -90,6 +90,11 @@ class Store:
                 if person:
                     self.rows("INSERT INTO mentions VALUES (?, ?)", person[0], post)
             return post
+
+
+def id_at(seconds: float) -> int:
+    """The first id of a moment, in seconds since 1970."""
+    return int(seconds * 1000) - EPOCH << BITS_BELOW_TIME
 
 
 def when(id_: int) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TypeVar
 
 import httpx
 
@@ -38,11 +39,33 @@ class Middleman:
                 return answer
         return None
 
+    def serve(self, call: str, ask: Callable[[], httpx.Response]) -> httpx.Response | None:
+        """What a call gets; None if its answer is lost.
+
+        Args:
+            call: The last part of its path.
+            ask: Passes it on, and returns what the network answers.
+        """
+        answer = self.answer(call) or ask()
+        if call in self.lost:
+            self.lost.remove(call)
+            return None
+        return answer
+
 
 @contextmanager
 def between(upstream: str) -> Iterator[Middleman]:
     """Stand between somebody and a network."""
-    middleman = Middleman(upstream)
+    with standing(Middleman(upstream), 0) as middleman:
+        yield middleman
+
+
+M = TypeVar("M", bound=Middleman)
+
+
+@contextmanager
+def standing(middleman: M, port: int) -> Iterator[M]:
+    """Have a middleman take calls at a port; 0 is any that is free."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -61,11 +84,11 @@ def between(upstream: str) -> Iterator[Middleman]:
             call = self.path.partition("?")[0].rpartition("/")[2]
             middleman.calls.append(call)
             headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP_BY_HOP}
-            answer = middleman.answer(call) or middleman.upstream.request(
-                self.command, self.path, content=content, headers=headers
+            answer = middleman.serve(
+                call,
+                lambda: middleman.upstream.request(self.command, self.path, content=content, headers=headers),
             )
-            if call in middleman.lost:
-                middleman.lost.remove(call)
+            if answer is None:
                 self.close_connection = True
                 return
             self.send_response(answer.status_code)
@@ -76,7 +99,7 @@ def between(upstream: str) -> Iterator[Middleman]:
             self.end_headers()
             self.wfile.write(answer.content)
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
         server.daemon_threads = True
         middleman.url = f"http://127.0.0.1:{server.server_address[1]}"
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,10 +15,12 @@ from bot.processes import Processes
 from tests.bluesky_network import Person, card, until
 from tests.photos import portrait_jpeg
 from tests.web import file, web
+from tests.words import notice
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("bluesky")]
 
 READY_SECONDS = 30
+SCORED = re.compile(r"\d+/100.*\nBetter than \d\d?% of the drawn portraits I was tested on\.\n")
 # The SDK and its types are some 35 of them.
 MEGABYTES = 100
 
@@ -63,7 +66,7 @@ def answer(person: Person, post: str) -> str:
 def test_a_photo_gets_its_score(ann: Person, bot: Person) -> None:
     post = ann.post("look", bot, embed=ann.images(portrait_jpeg()))
 
-    assert "/100, better than " in answer(ann, post)
+    assert SCORED.search(answer(ann, post))
 
 
 @pytest.mark.usefixtures("processes")
@@ -71,7 +74,7 @@ def test_a_linked_photo_gets_its_score(ann: Person, bot: Person) -> None:
     with web({"/photo.jpg": file(portrait_jpeg())}) as site:
         post = ann.post("look", bot, embed=card(f"{site}/photo.jpg"))
 
-        assert "/100, better than " in answer(ann, post)
+        assert SCORED.search(answer(ann, post))
 
 
 @pytest.mark.usefixtures("processes")
@@ -82,7 +85,7 @@ def test_who_says_delete_below_a_reply_has_it_deleted(ann: Person, bot: Person) 
 
     command = ann.post("delete", reply=ann.replying(reply["uri"], post))
 
-    assert answer(ann, command) == "Done: I deleted my reply to you."
+    assert answer(ann, command) == notice(command, "deleted", deleted=1, network="bluesky")
     assert until(lambda: len(ann.replies(post)), 0) == 0
 
 

@@ -1,16 +1,22 @@
-"""What every network's adapter promises, on every network there is to try it on (tests/contract.py)."""
+"""What every network's adapter promises, on every network there is to try it on (tests/contract*.py)."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
 
 import pytest
 
 from bot.messages import Mention, Picture, Reply
 from bot.networks.base import Gone, Happening, Network, NetworkError
-from tests.contract import STAGES, Stage, Trouble, photo
+from bot.sandbox.dialects import DIALECTS
+from tests.contract import Stage, Trouble, photo
+from tests.contract_bluesky import bluesky_stage
+from tests.contract_sandbox import sandbox_stage
+from tests.contract_x import x_stage
 
 pytestmark = pytest.mark.e2e
 
@@ -18,9 +24,32 @@ SECONDS = 10
 PICTURE = Picture(content=photo(), kind="image/png", description="a teal square")
 
 
+Opening = Callable[[pytest.FixtureRequest, Path], AbstractContextManager[Stage]]
+
+
+def sandbox_as(dialect: str) -> Opening:
+    return lambda _, directory: sandbox_stage(directory, dialect)
+
+
+def fake_x(request: pytest.FixtureRequest, directory: Path) -> AbstractContextManager[Stage]:
+    return x_stage(directory, request.getfixturevalue("redis_url"))
+
+
+def bluesky(request: pytest.FixtureRequest, _: Path) -> AbstractContextManager[Stage]:
+    request.getfixturevalue("bluesky")
+    return bluesky_stage(request.getfixturevalue("redis_url"))
+
+
+STAGES: dict[str, Opening] = {
+    **{f"sandbox as {dialect}": sandbox_as(dialect) for dialect in DIALECTS},
+    "X": fake_x,
+    "Bluesky": bluesky,
+}
+
+
 @pytest.fixture(scope="module", params=list(STAGES))
 def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with STAGES[request.param](tmp_path_factory.mktemp("stage")) as running:
+    with STAGES[request.param](request, tmp_path_factory.mktemp("stage")) as running:
         yield running
 
 
@@ -358,12 +387,17 @@ def test_a_network_without_a_stream_says_so(stage: Stage, bot: Network) -> None:
 
 
 @pytest.fixture
-def ear(stage: Stage, bot: Network) -> Ear:
+def ear(stage: Stage, bot: Network) -> Iterator[Ear]:
     if not stage.streams:
         pytest.skip(f"{stage.name} has no stream")
     ear = Ear(bot)
     assert ear.opened.wait(SECONDS)
-    return ear
+    yield ear
+    # There may be no second one beside it.
+    if "stream_closes" in stage.troubles:
+        with stage.trouble("stream_closes"):
+            stage.mention()
+            assert ear.ends()
 
 
 def test_the_stream_delivers_the_same_mention_that_a_look_finds(

@@ -36,6 +36,27 @@ def test_the_small_run_has_everything_but_the_long_outage() -> None:
     assert max(action.seconds for action in actions) < 10
 
 
+def seen_in(options: Options) -> tuple[int, int, int, int]:
+    """Mentions and kills, and how many were lost and answered twice."""
+    outcome = run(options, lambda _: None)
+    return outcome.mentions, outcome.kills, outcome.lost, outcome.double
+
+
+@pytest.mark.e2e
+def test_on_x_nothing_is_lost_and_nothing_twice() -> None:
+    options = Options(mentions=150, kills=8, seed=SEED, network="x")
+
+    assert seen_in(options) == (150, 8, 0, 0)
+
+
+@pytest.mark.e2e
+@pytest.mark.usefixtures("bluesky")
+def test_on_bluesky_nothing_is_lost_and_nothing_twice() -> None:
+    options = Options(mentions=100, kills=6, seed=SEED, rate=10, network="bluesky")
+
+    assert seen_in(options) == (100, 6, 0, 0)
+
+
 @pytest.mark.e2e
 def test_500_mentions_and_20_kills_nothing_lost_and_nothing_twice() -> None:
     said: list[str] = []

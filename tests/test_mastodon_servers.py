@@ -20,7 +20,8 @@ from bot.networks.mastodon_instance import Instance, described
 from bot.networks.mastodon_paging import FEW, MARGIN, Place
 from bot.networks.mastodon_rest import Rest
 from bot.networks.mastodon_wire import Notification, parse
-from tests.contract import SandboxStage, photo
+from tests.contract import photo
+from tests.contract_sandbox import SandboxStage
 from tests.sandbox import sandbox
 from tests.web import Handler, file, web
 

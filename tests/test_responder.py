@@ -215,6 +215,7 @@ def test_a_refusal_to_work_so_fast_is_no_unknown_outcome(desk: Desk, network: Ne
     assert desk.wait(key, 4)
 
     assert desk.network.calls == ["post", "post"]
+    # In the same words: nothing was wrong with them.
     assert desk.replies() == [words(desk.post, VERDICT)]
 
 
@@ -719,6 +720,21 @@ def test_a_text_that_is_always_taken_for_another_is_given_up(desk: Desk) -> None
 
     assert (record.state, record.reason) == ("failed", "said before")
     assert desk.network.calls == ["post"] * DUPLICATE_TRIES
+
+
+def test_tries_that_failed_for_other_reasons_leave_as_many_other_words_to_try(desk: Desk) -> None:
+    errors = [NetworkError("no answer")] * 2
+    errors += [NetworkError("said before", trouble="duplicate")] * (DUPLICATE_TRIES - 2)
+
+    def refuse(call: str) -> None:
+        if call == "post" and errors:
+            raise errors.pop(0)
+
+    desk.network.hook = refuse
+    key = desk.judged()
+    desk.see_through(key)
+
+    assert (desk.see_through(key).state, errors) == ("sent", [])
 
 
 def test_without_credit_the_bot_waits_and_says_so(desk: Desk) -> None:

@@ -243,7 +243,29 @@ def test_wrong_tokens_are_told_of_by_name(network: FakeX) -> None:
     assert "X_ACCESS_TOKEN_SECRET" in str(error)
 
 
+# ── what is gone ──
+
+
+def test_a_post_of_somebody_who_is_protected_is_missing_like_one_that_is_deleted(
+    bot: X, ann: Person, network: FakeX
+) -> None:
+    zoe = network.join("zoe", protected=True)
+    stands, deleted, hidden = ann.post("a"), ann.post("b"), zoe.post("c")
+    ann.delete(deleted)
+
+    assert bot.missing([stands, deleted, hidden]) == {deleted, hidden}
+
+
 # ── the budget ──
+
+
+def test_looking_for_what_is_missing_costs_what_is_there(bot: X, ann: Person, redis: Redis) -> None:
+    posts = [ann.post("a"), ann.post("b")]
+    before = spent(redis)["x"].today
+
+    bot.missing(posts)
+
+    assert spent(redis)["x"].today == pytest.approx(before + 2 * 0.005)
 
 
 def test_what_is_read_and_written_counts_against_the_budget(

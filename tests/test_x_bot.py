@@ -21,6 +21,7 @@ from bot.record import Admission, Record
 from bot.responder import QUARANTINE_SECONDS, Responder
 from bot.sweeper import Sweeper
 from tests.clock import let_pass
+from tests.fake_x_faults import TIMELINE
 from tests.x import POST, SECONDS, STREAM, FakeX, Person, fake_x, until
 
 pytestmark = pytest.mark.e2e
@@ -79,6 +80,8 @@ def test_a_stream_that_ends_with_each_event_is_opened_once_a_second_at_most_and_
         time.sleep(0.05)
 
     assert are_heard(redis, posts)
+    # The ledger knows a mention a moment before the queue does.
+    assert until(lambda: redis.llen("rq:queue:photos") >= len(posts))
     assert redis.llen("rq:queue:photos") == len(posts)
     connects = network.connects()
     assert len(connects) > 1
@@ -177,6 +180,21 @@ def test_who_cannot_look_does_not_post(network: FakeX, ann: Person, redis: Redis
     assert desk.see_through(key).state == "sent"
 
     assert desk.replies() == 1
+
+
+def test_a_reply_that_x_does_not_show_yet_is_not_posted_in_other_words(
+    network: FakeX, ann: Person, redis: Redis
+) -> None:
+    desk = Desk(redis, network.bot(), ann)
+    key = desk.judged()
+    network.switch_on(endpoint=POST, kind="dropped_answer", times=1)
+    network.switch_on(endpoint=TIMELINE, kind="lags", seconds=3600, times=1)
+    network.switch_on(endpoint=POST, kind="duplicate")
+
+    record = desk.see_through(key)
+
+    # Posted again, it was refused as a duplicate: then it was looked for once more.
+    assert (record.state, record.tries["sending"], desk.replies()) == ("sent", 3, 1)
 
 
 def test_a_mention_that_is_gone_fails_and_says_why(network: FakeX, ann: Person, redis: Redis) -> None:

@@ -191,3 +191,21 @@ def test_whatever_an_event_holds_it_is_a_mention_or_left_out(thing: Any, fields:
 @given(st.binary())
 def test_whatever_a_line_holds_it_raises_nothing(line: bytes) -> None:
     event(line)
+
+
+# ── what is gone ──
+
+
+@pytest.mark.parametrize(
+    ("problem", "unseen"),
+    [
+        ("resource-not-found", {"7"}),
+        ("not-authorized-for-resource", {"7"}),
+        ("resource-unavailable", set()),
+        ("not-authorized-for-field", set()),
+    ],
+)
+def test_only_a_post_that_x_says_is_not_to_be_seen_is_unseen(problem: str, unseen: set[str]) -> None:
+    error = {"resource_id": "7", "type": f"https://api.twitter.com/2/problems/{problem}"}
+
+    assert Answer.model_validate({"errors": [error, None, "nonsense"]}).unseen == unseen

@@ -8,15 +8,15 @@ from bot.messages import Declined, Mention, Notice, Reason, Verdict
 from bot.wording import reply_to
 
 
-def words(post: str, verdict: Verdict, *, attempt: int = 0) -> str:
-    """The reply to ann's post with this id on the sandbox network, in one attempt after others."""
-    mention = Mention(network="mastodon", id=post, author="ann", created_at=datetime.now(UTC))
+def words(post: str, verdict: Verdict, *, attempt: int = 0, network: str = "mastodon") -> str:
+    """The reply to ann's post with this id, in one attempt after others."""
+    mention = Mention(network=network, id=post, author="ann", created_at=datetime.now(UTC))
     return reply_to(mention, verdict, room=490, attempt=attempt).text
 
 
-def notice(post: str, kind: Notice, *, deleted: int = 0) -> str:
+def notice(post: str, kind: Notice, *, deleted: int = 0, network: str = "mastodon") -> str:
     """What is said in place of an opinion."""
-    return words(post, Verdict(notice=kind, deleted=deleted))
+    return words(post, Verdict(notice=kind, deleted=deleted), network=network)
 
 
 def declined(post: str, reason: Reason, value: float | None = None, limit: float | None = None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -159,6 +159,8 @@ class Bluesky:
 
     def missing(self, ids: Sequence[str]) -> set[str]:
         """Which of these posts are deleted or out of the bot's sight."""
+        if not ids:
+            return set()
         with errors(f"looking for {len(ids)} posts"):
             return set(ids) - {post.uri for post in self._posts(list(ids))}
 
@@ -190,13 +192,20 @@ class Bluesky:
             return _about(mention, notification, photos)
         # Where pictures without an address are to be seen; or else, whose pictures may be meant.
         uris = [notification.uri] if photos else [notification.quoted, notification.parent]
-        for post in self._shown([uri for uri in uris if uri and is_post(uri)]):
+        for post in self._meant(uris, notification.parent):
             if post.author.did != self._did and (found := photos_of(post, self._blob_url)):
                 return _about(mention, post, found)
         return _about(mention, notification, photos)
 
-    def _shown(self, uris: list[str]) -> list[Post]:
+    def _meant(self, uris: Iterable[str | None], parent: str | None) -> Iterator[Post]:
+        """Posts as the network shows them, and at last what the parent among them quotes."""
+        posts = self._shown(uris)
+        yield from posts
+        yield from self._shown([post.quoted for post in posts if post.uri == parent])
+
+    def _shown(self, wanted: Iterable[str | None]) -> list[Post]:
         """Posts as the network shows them; none, and a line in the log, if it does not."""
+        uris = [uri for uri in wanted if uri and is_post(uri)]
         try:
             with errors(f"reading {', '.join(uris)}"):
                 return self._posts(uris) if uris else []

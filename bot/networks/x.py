@@ -33,6 +33,7 @@ MOST_PAGES = 100
 OVERLAP = timedelta(seconds=30)
 # The bits of an id below its milliseconds.
 BITS_BELOW_TIME = 22
+IDS_IN_OVERLAP = int(OVERLAP.total_seconds() * 1000) << BITS_BELOW_TIME
 BEFORE_ALL_IDS = "1"
 
 # tweepy writes the same names with underscores.
@@ -73,16 +74,15 @@ class X:
     def mentions_after(self, cursor: str | None) -> Page:
         """The mentions after the cursor, oldest first; the latest ones for no cursor."""
         since = _before(cursor) if cursor else None
-        heard = [
-            pair
-            for answer in self._pages(self._client.get_users_mentions, since, QUERY)
-            for pair in self._read(answer)
-        ]
+        answers = list(self._pages(self._client.get_users_mentions, since, QUERY))
+        heard = [pair for answer in answers for pair in self._read(answer)]
         heard.sort(key=lambda pair: int(pair[0].id))
         mentions = tuple(mention for _, mention in heard if mention)
         if cursor is None:
             # The very first look: what lies before this page is not the bot's business any more.
-            return Page(mentions, heard[-1][0].id if heard else BEFORE_ALL_IDS, next=None)
+            first = heard[0][0].id if heard and answers[0].meta.get("next_token") else BEFORE_ALL_IDS
+            last = heard[-1][0].id if heard else BEFORE_ALL_IDS
+            return Page(mentions, str(max(int(last), int(first) + IDS_IN_OVERLAP)), next=None)
         settled = [post.id for post, _ in heard if post.created_at < datetime.now(UTC) - OVERLAP]
         newest = settled[-1] if settled and int(settled[-1]) > int(cursor) else None
         return Page(mentions, newest, next=None)
@@ -144,9 +144,12 @@ class X:
 
     def missing(self, ids: Sequence[str]) -> set[str]:
         """Which of these posts X says are deleted, or not for the bot to see."""
-        answer = x_wire.Answer.model_validate(self._client.get_tweets(list(ids), user_auth=True))
+        if not ids:
+            return set()
+        found = self._client.get_tweets(list(ids), tweet_fields=["created_at"], user_auth=True)
+        answer = x_wire.Answer.model_validate(found)
         self._client.budget.read("posts", [post.id for post in answer.posts], self._account.price_post)
-        return {str(error.get("resource_id")) for error in answer.errors} & set(ids)
+        return answer.unseen & set(ids)
 
     def _pages(
         self, look: Callable[..., Any], since: str | None, query: dict[str, Any]
@@ -171,10 +174,28 @@ class X:
 
     def _read(self, answer: x_wire.Answer) -> list[tuple[x_wire.Tweet, Mention | None]]:
         around, posts = x_wire.Around.of(answer), answer.posts
+        self._count(posts, around)
+        if further := x_wire.quoted_by_parents(posts, around, self._me.id):
+            around = around.with_posts(self._shown(further))
+        return [(post, x_wire.mention_from(post, around, self._me.id)) for post in posts]
+
+    def _shown(self, ids: list[str]) -> x_wire.Answer:
+        """Posts as X shows them; none, and a line in the log, if it does not."""
+        try:
+            answer = x_wire.Answer.model_validate(
+                self._client.get_tweets(ids[:PAGE_SIZE], user_auth=True, **QUERY)
+            )
+        except NetworkError as error:
+            # They must not keep the bot from hearing who mentions it.
+            LOG.warning("posts unknown", network=self.name, error=str(error))
+            return x_wire.Answer()
+        self._count(answer.posts, x_wire.Around.of(answer))
+        return answer
+
+    def _count(self, posts: Sequence[x_wire.Tweet], around: x_wire.Around) -> None:
         budget, account = self._client.budget, self._account
         budget.read("posts", [post.id for post in (*posts, *around.posts.values())], account.price_post)
         budget.read("users", list(around.users), account.price_user)
-        return [(post, x_wire.mention_from(post, around, self._me.id)) for post in posts]
 
     def _in_event(self, line: bytes) -> list[Mention]:
         answer = x_wire.event(line) if line else None
@@ -192,8 +213,7 @@ class X:
 
 def _before(cursor: str) -> str:
     """The id that a post had which was made some time before another."""
-    overlap = int(OVERLAP.total_seconds() * 1000) << BITS_BELOW_TIME
-    return str(max(int(BEFORE_ALL_IDS), int(cursor) - overlap))
+    return str(max(int(BEFORE_ALL_IDS), int(cursor) - IDS_IN_OVERLAP))
 
 
 def _id(answer: dict[str, Any]) -> str:

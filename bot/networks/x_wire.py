@@ -44,6 +44,7 @@ FIELDS: Mapping[str, Sequence[str]] = {
 MAX_LINKS = 4
 # "und" and "qme", "zxx", …: X's names for no language.
 NO_LANGUAGE = re.compile(r"und|q[a-z]{2}|zxx|art")
+UNSEEN = re.compile(r".*/problems/(resource-not-found|not-authorized-for-resource)")
 POST = re.compile(r"https?://(www\.|mobile\.)?(x|twitter)\.com/\w+/status/\d+", re.IGNORECASE)
 
 
@@ -119,6 +120,12 @@ class Answer(BaseModel):
         """The posts that make sense."""
         return each(Tweet, self.data if isinstance(self.data, list) else [self.data] if self.data else [])
 
+    @property
+    def unseen(self) -> set[str]:
+        """Ids of the posts that are deleted or not for the bot to see; not of what X just failed to show."""
+        errors = [error for error in self.errors if isinstance(error, dict)]
+        return {str(error.get("resource_id")) for error in errors if UNSEEN.fullmatch(str(error.get("type")))}
+
 
 @dataclass(frozen=True)
 class Around:
@@ -137,6 +144,12 @@ class Around:
             {media.media_key: media for media in each(Media, includes.get("media"))},
             {post.id: post for post in each(Tweet, includes.get("tweets"))},
         )
+
+    def with_posts(self, answer: Answer) -> Around:
+        """The same, and an answer's own posts with what came along with them."""
+        more = Around.of(answer)
+        posts = {**self.posts, **more.posts, **{post.id: post for post in answer.posts}}
+        return Around({**self.users, **more.users}, {**self.media, **more.media}, posts)
 
 
 W = TypeVar("W", bound=BaseModel)
@@ -189,10 +202,23 @@ def mention_from(post: Tweet, around: Around, bot_id: str) -> Mention | None:
     )
 
 
+def quoted_by_parents(posts: Iterable[Tweet], around: Around, bot_id: str) -> list[str]:
+    """Ids of posts, two steps away and so not around, that those without photos may be about."""
+    return [
+        quoted
+        for post in posts
+        if (parent := around.posts.get(post.refers_to("replied_to") or ""))
+        and (quoted := parent.refers_to("quoted"))
+        and quoted not in around.posts
+        and not _looked_at(post, around, bot_id)[0]
+    ]
+
+
 def _looked_at(post: Tweet, around: Around, bot_id: str) -> tuple[tuple[Photo, ...], bool]:
-    """The photos of the post, or else of the one that it quotes, or else of the one that it replies to."""
-    others = (around.posts.get(post.refers_to(kind) or "") for kind in ("quoted", "replied_to"))
-    for source in (post, *others):
+    """The photos of the post; or of what it quotes, or of what it replies to, or of what that one quotes."""
+    quoted, parent = (around.posts.get(post.refers_to(kind) or "") for kind in ("quoted", "replied_to"))
+    above = around.posts.get(parent.refers_to("quoted") or "") if parent else None
+    for source in (post, quoted, parent, above):
         if source and source.author_id != bot_id and (found := list(_photos(source, around))):
             is_own = source.author_id == post.author_id
             photos = tuple(photo.model_copy(update={"is_own": is_own}) for photo in found)
