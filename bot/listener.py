@@ -128,7 +128,7 @@ class Listener:
         self._ledger = Ledger(redis, settings.policy)
         self._poll_seconds = settings.poll_seconds
         self._intake = Intake(network.name, redis, settings, blocklist)
-        self._deletions = Deletions(network, redis, self._ledger)
+        self._deletions = Deletions(network, redis, self._ledger, dry_run=settings.dry_run == "yes")
         self._stream = Stream(network, redis, self._take, self._wake_up)
         self._stopped = False
         self._position: str | None = None

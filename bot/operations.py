@@ -12,6 +12,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from redis import Redis
 
+    from bot.record import Record
+
+NAMES = (
+    "somebody on the bot's own Mastodon server is known without it (@ann, not @ann@example.social), "
+    "somebody elsewhere with it"
+)
+
 
 def status(arguments: Sequence[str]) -> int:
     """Print how the bot is doing."""
@@ -48,18 +55,24 @@ def retry(arguments: Sequence[str]) -> int:
     from bot.ledger import Ledger
 
     ledger = Ledger(redis)
-    refused = 0
+    retried = refused = 0
     for key in list(ledger.failed()) if options.failed else options.keys:
         if queue := ledger.retry(key):
+            retried += 1
             queues.enqueue(redis, queue, key)
             print(f"{key}: on its way again")
         elif not options.failed:
             refused += 1
-            record = ledger.read(key)
-            words = f"it is {record.state}" if record else "it is not in the ledger"
-            answered = ", its author has been answered" if record and record.reply_id else ""
-            print(f"{key}: refused, {words}{answered}", file=sys.stderr)
+            print(f"{key}: refused, {_why_refused(ledger.read(key))}", file=sys.stderr)
+    if options.failed and not retried:
+        print("no failed mention is without an answer")
     return 1 if refused else 0
+
+
+def _why_refused(record: Record | None) -> str:
+    if record is None:
+        return "it is not in the ledger"
+    return f"it is {record.state}{', its author has been answered' * bool(record.reply_id)}"
 
 
 def forget(arguments: Sequence[str]) -> int:
@@ -69,7 +82,11 @@ def forget(arguments: Sequence[str]) -> int:
         description="Delete everything that is held about somebody, answered or not, but for their wish to "
         "be left alone. It needs REDIS_URL.",
     )
-    parser.add_argument("user", metavar="USER", help="as the network writes it: @ann or @ann@example.social")
+    parser.add_argument(
+        "user",
+        metavar="USER",
+        help="as the network writes it: @ann@example.social, @ann on the bot's own server",
+    )
     parser.add_argument("--network", default="mastodon", help="the network they are on (%(default)s)")
     options = parser.parse_args(arguments)
     redis = _redis()
@@ -77,6 +94,8 @@ def forget(arguments: Sequence[str]) -> int:
 
     mentions = People(redis).forget(options.network, options.user.removeprefix("@"))
     print(f"{options.user}: {mentions} mention{'' if mentions == 1 else 's'} forgotten")
+    if not mentions:
+        print(f"nothing is known of them on {options.network}; {NAMES}", file=sys.stderr)
     return 0
 
 

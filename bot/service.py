@@ -17,6 +17,8 @@ from bot.responder import responder
 from bot.settings import BotSettings, ListenerSettings, Settings, SettingsError, load
 from bot.sweeper import Sweeper
 
+LOG = logs.Log(__name__)
+
 FAILURES = (SettingsError, queues.RedisUnavailable, NetworkError)
 
 
@@ -30,6 +32,7 @@ def listen() -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: listeners.stop())
         listeners.run()
+        LOG.info("stopped")
     except FAILURES as error:
         return _complain(error)
     return 0

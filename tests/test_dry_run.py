@@ -88,3 +88,18 @@ def test_a_reply_that_its_author_wants_gone_stays_until_the_bot_runs_for_real(
     assert rehearsal.record(second).state == "skipped"
     assert len(rehearsal.ann.replies(first)) == 1
     assert len(People(redis).replies("mastodon", "ann")) == 1
+
+
+def test_a_reply_whose_mention_is_deleted_stays_until_the_bot_runs_for_real(rehearsal: Rehearsal) -> None:
+    network, ann = rehearsal.network, rehearsal.ann
+    network.processes.kill("responder")
+    network.processes.deepselfie("real", ["respond"], network.environment)
+    post = ann.post("@deepselfie help")
+    reply = ann.wait_for_reply(post, SECONDS)
+    assert reply
+    rehearsal.record(post)
+
+    ann.client.status_delete(post)
+
+    assert rehearsal.event("would delete", "listener")["key"] == f"mastodon:{post}"
+    assert ann.client.status(reply.status["id"])["content"] == reply.status["content"]

@@ -144,6 +144,14 @@ def test_all_that_failed_is_retried_at_once(redis_url: str, ledger: Ledger) -> N
     assert set(done.stdout.splitlines()) == {f"{key}: on its way again" for key in (first, second)}
 
 
+def test_where_nothing_is_to_be_retried_that_is_said(redis_url: str, ledger: Ledger) -> None:
+    fail(ledger, hear(ledger, 1), reply_id="9")
+
+    done = deepselfie(redis_url, "retry", "--failed")
+
+    assert (done.returncode, done.stdout) == (0, "no failed mention is without an answer\n")
+
+
 def test_retry_wants_to_know_what(redis_url: str) -> None:
     assert "name either some mentions or --failed" in deepselfie(redis_url, "retry").stderr
 
@@ -160,6 +168,15 @@ def test_somebody_is_forgotten(redis_url: str, ledger: Ledger) -> None:
     kept = ledger.read(his)
     assert kept
     assert kept.mention
+
+
+def test_who_is_not_found_to_be_forgotten_may_have_another_name(redis_url: str, ledger: Ledger) -> None:
+    hear(ledger, 1, "ann")
+
+    done = deepselfie(redis_url, "forget", "@ann@example.social")
+
+    assert done.stdout == "@ann@example.social: 0 mentions forgotten\n"
+    assert "own Mastodon server is known without it (@ann, not @ann@example.social)" in done.stderr
 
 
 def test_who_was_forgotten_is_not_answered_again(redis_url: str, ledger: Ledger) -> None:

@@ -112,6 +112,13 @@ def test_an_empty_post_is_explained_and_so_is_what_is_no_photo(page: Page, tmp_p
     expect(page.get_by_role("alert")).to_contain_text("notes.txt is no photo")
 
 
+@pytest.mark.parametrize("name", ["me.HEIC", "me.avif"])
+def test_a_photo_that_the_browser_may_not_know_can_be_chosen(page: Page, photo: Path, name: str) -> None:
+    page.set_input_files("#file", photo.rename(photo.with_name(name)))
+    expect(page.locator(".print")).to_have_count(1)
+    expect(page.get_by_role("alert")).to_be_empty()
+
+
 def test_up_to_four_photos_are_chosen_and_removed(page: Page, photo: Path) -> None:
     page.set_input_files("#file", [photo] * 5)
     expect(page.get_by_role("alert")).to_contain_text("Up to four photos")

@@ -15,10 +15,12 @@ let photos = []; // { file, element, id once uploaded }
 let key = randomKey(); // the same for every attempt to send one post, so that it is posted once
 let busy = false;
 
+const isPhoto = (file) => /^(image\/(jpeg|png|webp|gif|avif|hei[cf])|video\/)/.test(file.type) || /\.(avif|hei[cf])$/i.test(file.name); // not every system knows their types
+
 function add(files) {
   complain("");
   for (const file of files) {
-    if (!/^(image\/(jpeg|png|webp|gif)|video\/)/.test(file.type)) complain(`${file.name} is no photo. JPEG, PNG, WebP and GIF work.`);
+    if (!isPhoto(file)) complain(`${file.name} is no photo. JPEG, PNG, GIF, WebP, AVIF and HEIC work.`);
     else if (photos.length >= MOST_PHOTOS) complain(`Up to four photos a post: ${file.name} was left out.`);
     else photos.push(print(file));
   }
