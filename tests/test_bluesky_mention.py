@@ -6,7 +6,8 @@ import pytest
 
 from bot.messages import Command, Mention, Photo
 from bot.networks.bluesky_mention import mention_from, photos_of
-from bot.networks.bluesky_wire import Notification, Post, parse
+from bot.networks.bluesky_wire import Notification, Post
+from bot.networks.wire import parse
 
 BOT, ANN, BEN = "did:plc:bot", "did:plc:ann", "did:plc:ben"
 TIME = "2026-11-22T10:00:00.000Z"

@@ -19,7 +19,8 @@ from bot.networks.mastodon_errors import LIMITED_SECONDS, limited_for, refusal
 from bot.networks.mastodon_instance import Instance, described
 from bot.networks.mastodon_paging import FEW, MARGIN, Place
 from bot.networks.mastodon_rest import Rest
-from bot.networks.mastodon_wire import Notification, parse
+from bot.networks.mastodon_wire import Notification
+from bot.networks.wire import parse
 from tests.contract import photo
 from tests.contract_sandbox import SandboxStage
 from tests.sandbox import sandbox

@@ -13,9 +13,9 @@ from bot.networks.mastodon_wire import (
     Status,
     above,
     mention_from,
-    parse,
     placed,
 )
+from bot.networks.wire import parse, parse_json
 
 BOT = "1"
 TIME = "2026-11-22T10:00:00.000Z"
@@ -150,8 +150,8 @@ def test_a_reply_is_never_wider_than_its_mention() -> None:
 
 
 def test_nonsense_from_a_server_is_logged_and_passed_over(caplog: pytest.LogCaptureFixture) -> None:
-    assert parse(Notification, b'{"id": "9", "type": "mention"}') is None
-    assert parse(Notification, b"nonsense") is None
+    assert parse_json(Notification, b'{"id": "9", "type": "mention"}') is None
+    assert parse_json(Notification, b"nonsense") is None
     assert "not understood" in caplog.text
 
 

@@ -22,7 +22,8 @@ from bot.networks.bluesky_paging import EPOCH, Place
 from bot.networks.bluesky_pictures import MAX_PICTURES, fitted
 from bot.networks.bluesky_profile import mark_as_automated
 from bot.networks.bluesky_reply import POSTS, record, rkey
-from bot.networks.bluesky_wire import Notification, Post, did_of, is_post, parse, rkey_of
+from bot.networks.bluesky_wire import Notification, Post, did_of, is_post, rkey_of
+from bot.networks.wire import parse
 
 LOG = Log(__name__)
 

@@ -9,7 +9,8 @@ from bot.networks.base import NetworkError
 from bot.networks.bluesky_client import Client
 from bot.networks.bluesky_errors import errors
 from bot.networks.bluesky_mention import BOT_LABEL
-from bot.networks.bluesky_wire import SelfLabels, parse
+from bot.networks.bluesky_wire import SelfLabels
+from bot.networks.wire import parse
 
 LOG = Log(__name__)
 

@@ -7,14 +7,9 @@ it, in which pictures have URLs.
 from __future__ import annotations
 
 import re
-from typing import TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
-
-from bot.logs import Log
-
-LOG = Log(__name__)
 
 SENSITIVE_LABELS = {"gore", "graphic-media", "nudity", "porn", "sexual"}
 
@@ -172,19 +167,6 @@ class Notification(Post):
 
     indexed_at: AwareDatetime
     """By what notifications are sorted: when the post was written or seen, whichever was first."""
-
-
-W = TypeVar("W", bound=_Wire)
-
-
-def parse(kind: type[W], source: object) -> W | None:
-    """Read what the network sent; None, and a line in the log, if it makes no sense."""
-    try:
-        return kind.model_validate(source)
-    except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        LOG.warning("not understood", kind=kind.__name__, problems=problems)
-        return None
 
 
 def is_post(uri: str) -> bool:

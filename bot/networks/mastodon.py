@@ -22,7 +22,8 @@ from bot.networks.mastodon_paging import Notifications, Place
 from bot.networks.mastodon_policy import let_everybody_in
 from bot.networks.mastodon_rest import Rest
 from bot.networks.mastodon_stream import events
-from bot.networks.mastodon_wire import Event, Notification, Status, above, mention_from, parse, placed
+from bot.networks.mastodon_wire import Event, Notification, Status, above, mention_from, placed
+from bot.networks.wire import parse, parse_json
 
 LOG = Log(__name__)
 
@@ -201,7 +202,7 @@ class Mastodon:
     def _happening(self, event: Event) -> Happening | None:
         if event.event == "delete":
             return Gone(event.payload)
-        notification = parse(Notification, event.payload) if event.event == "notification" else None
+        notification = parse_json(Notification, event.payload) if event.event == "notification" else None
         return self._mention(notification) if notification else None
 
     def _mention(self, notification: Notification) -> Mention | None:

@@ -13,7 +13,8 @@ from typing import Self
 
 from bot.logs import Log
 from bot.networks.mastodon_rest import Query, Rest
-from bot.networks.mastodon_wire import Notification, parse
+from bot.networks.mastodon_wire import Notification
+from bot.networks.wire import parse
 
 LOG = Log(__name__)
 

@@ -14,7 +14,8 @@ from websockets.sync.client import connect
 from bot.networks.base import NetworkError
 from bot.networks.mastodon_errors import stream_errors
 from bot.networks.mastodon_rest import TIMEOUT_SECONDS, USER_AGENT
-from bot.networks.mastodon_wire import Event, parse
+from bot.networks.mastodon_wire import Event
+from bot.networks.wire import parse
 
 # A stream is silent for twice as long at most before it counts as broken.
 PING_SECONDS = 10

@@ -5,19 +5,17 @@ Servers other than Mastodon send other ids, more fields and fewer: what is not n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError, WrapValidator
 
 from bot.etiquette import NO_BOT, command_in
-from bot.logs import Log
 from bot.messages import Mention, Photo, Visibility
 from bot.networks.mastodon_content import Content
-
-LOG = Log(__name__)
+from bot.networks.wire import parse
 
 MAX_LINKS = 4
 # Mastodon's own posts have 4, Pixelfed's 20; a server may pass on any number, and each costs a download.
@@ -126,23 +124,6 @@ class Above:
     first: str | None
     """Id of the thread's first post."""
     parent: Status | None
-
-
-W = TypeVar("W", bound=_Wire)
-
-
-def parse(kind: type[W], source: Mapping[str, Any] | str | bytes) -> W | None:
-    """Read what a server sent; None, and a line in the log, if it makes no sense."""
-    try:
-        return (
-            kind.model_validate_json(source)
-            if isinstance(source, str | bytes)
-            else kind.model_validate(source)
-        )
-    except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        LOG.warning("not understood", kind=kind.__name__, problems=problems)
-        return None
 
 
 def mention_from(notification: Notification, bot_id: str) -> Mention | None:

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field
 from pydantic_core import from_json
 
 from bot.etiquette import NO_BOT, command_in
 from bot.logs import Log
 from bot.messages import Mention, Photo
+from bot.networks.wire import parse
 
 LOG = Log(__name__)
 
@@ -157,14 +158,8 @@ W = TypeVar("W", bound=BaseModel)
 
 def each(kind: type[W], entries: object) -> list[W]:
     """Read a list of things; what makes no sense is left out, with a line in the log."""
-    found = []
-    for entry in entries if isinstance(entries, list) else ():
-        try:
-            found.append(kind.model_validate(entry))
-        except ValidationError as error:
-            problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-            LOG.warning("not understood", kind=kind.__name__, problems=problems)
-    return found
+    read = (parse(kind, entry) for entry in (entries if isinstance(entries, list) else ()))
+    return [thing for thing in read if thing]
 
 
 def event(line: bytes) -> Answer | None:
