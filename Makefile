@@ -22,7 +22,7 @@ check: .venv/dev ## lint, formatting, types
 bench: .venv/dev ## measure how fast it is here
 	$(BIN)/python -m benchmarks.latency
 
-judge: .venv/train ## make model/default.onnx anew
+judge: .venv/dev ## make model/default.onnx anew
 	$(BIN)/python -m model.training.first_judge
 
 screenshot: .venv/dev browser ## take the README's picture of the page anew
@@ -56,11 +56,6 @@ venv-package:
 	@echo "Installing what the tests need into .venv …"
 	@$(INSTALL) '.[dev]' || $(FAILED)
 	@touch $@ .venv/demo
-
-.venv/train: .venv/dev
-	@echo "Installing what training needs into .venv …"
-	@$(INSTALL) '.[dev,train]' || $(FAILED)
-	@touch $@
 
 # The web page is tested in a real browser, where there is one or root can install one. Playwright's driver
 # needs libatomic, which a minimal Debian lacks.

@@ -23,6 +23,7 @@ COMMANDS = {
     "status": ("bot.operations:status", "show how the bot is doing"),
     "retry": ("bot.operations:retry", "give failed mentions another chance"),
     "forget": ("bot.operations:forget", "delete what is held about somebody"),
+    "model": ("model.making:model", "make a judge: datasets, training, evaluation, export"),
     "sandbox": ("bot.command:sandbox", "run the embedded network, to try a bot without an account anywhere"),
 }
 

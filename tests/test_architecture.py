@@ -27,8 +27,22 @@ ALLOWED = {
         "model",
     },
 }
-TRAINING = {"model/dataset", "model/training", "model/evaluation"}
-ONLY_FOR_TRAINING = {"torch", "sklearn", "matplotlib", "onnx", "onnxscript", "tqdm"}
+TRAINING = {
+    f"model/{step}" for step in ("collection", "dataset", "evaluation", "export", "simulation", "training")
+}
+ONLY_FOR_TRAINING = {
+    "accelerate",
+    "duckdb",
+    "ibis",
+    "matplotlib",
+    "onnx",
+    "onnxscript",
+    "pyarrow",
+    "pyspark",
+    "sklearn",
+    "torch",
+    "tqdm",
+}
 
 
 def modules(repository: Path, package: str) -> list[Path]:

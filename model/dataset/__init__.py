@@ -1,0 +1,1 @@
+"""Posts in, labelled photos out. Needs the [train] extra."""
