@@ -27,7 +27,7 @@ def parquet(folder: Path, count: int, **changed: Any) -> Path:
 def test_posts_are_read_as_they_were_written(tmp_path: Path, duckdb: Any) -> None:
     file = posts.find(write_posts(tmp_path, 20, tone=["light", "dark"] * 10))
 
-    table = posts.read(file, duckdb).to_pyarrow()
+    table = duckdb.to_pyarrow(posts.read(file, duckdb))
 
     assert table.column_names == [*posts.SCHEMA.names, "tone"]
     assert table.cast(pa.schema([*posts.SCHEMA, ("tone", pa.string())])) == pa.table(
@@ -42,7 +42,7 @@ def test_a_csv_is_as_good_and_its_ids_stay_what_they_are(tmp_path: Path, duckdb:
         "008,b.jpg,13,200,6,0,2024-01-01T10:00:00+02:00\n"
     )
 
-    table = posts.read(posts.find(tmp_path), duckdb).to_pyarrow()
+    table = duckdb.to_pyarrow(posts.read(posts.find(tmp_path), duckdb))
 
     assert table["id"].to_pylist() == ["007", "008"]
     assert table["author"].to_pylist() == ["12", "13"]
@@ -53,7 +53,7 @@ def test_a_csv_is_as_good_and_its_ids_stay_what_they_are(tmp_path: Path, duckdb:
 
 
 def test_whole_numbers_may_be_written_as_floats(tmp_path: Path, duckdb: Any) -> None:
-    table = posts.read(parquet(tmp_path, 3, likes=[1.0, 2.0, 3.0]), duckdb).to_pyarrow()
+    table = duckdb.to_pyarrow(posts.read(parquet(tmp_path, 3, likes=[1.0, 2.0, 3.0]), duckdb))
 
     assert table.schema.field("likes").type == pa.int64()
 

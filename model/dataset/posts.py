@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import ibis
 import pyarrow as pa
@@ -91,7 +90,7 @@ def read(file: Path, engine: Any) -> ibis.Table:
         raise DatasetError(f"{file} cannot be read as a table: {reason}") from error
     _check_names(posts.columns, file.name)
     _check_kinds(posts, file.name)
-    _check_values(posts, file.name)
+    _check_values(posts, file.name, engine)
     return posts.mutate(**{name: posts[name].cast("int64") for name in NUMBERS})
 
 
@@ -109,7 +108,7 @@ def _opened(file: Path, engine: Any) -> ibis.Table:
         if pa.types.is_timestamp(field.type):
             time = SCHEMA.field("posted_at").type
             table = table.set_column(index, field.name, table[field.name].cast(time))
-    return engine.create_table(f"posts_{uuid4().hex}", ibis.memtable(table), temp=True)
+    return ibis.memtable(table)
 
 
 def _check_names(found: Collection[str], file: str) -> None:
@@ -122,28 +121,30 @@ def _check_names(found: Collection[str], file: str) -> None:
 def _check_kinds(posts: ibis.Table, file: str) -> None:
     for name, wanted in _KINDS.items():
         kind: Any = posts[name].type()
-        right = {"text": kind.is_string(), "whole numbers": kind.is_numeric(), "times": kind.is_temporal()}
+        right = {"text": kind.is_string(), "whole numbers": kind.is_numeric(), "times": kind.is_timestamp()}
         if not right[wanted]:
             raise DatasetError(f"{file}: column {name} holds {kind}, it must hold {wanted}")
 
 
-def _check_values(posts: ibis.Table, file: str) -> None:
+def _check_values(posts: ibis.Table, file: str, engine: Any) -> None:
     """Look for all faults in one pass; only where there is one, look at it more closely."""
     faults = list(_faults(posts))
     counts = {str(number): condition.sum() for number, (_, condition, _) in enumerate(faults)}
-    found = posts.aggregate(rows=posts.count(), ids=posts.id.nunique(), **counts).to_pyarrow().to_pylist()[0]
+    total = posts.aggregate(rows=posts.count(), ids=posts.id.nunique(), **counts)
+    found = engine.to_pyarrow(total).to_pylist()[0]
     if not found["rows"]:
         raise DatasetError(f"{file} has no posts")
     for number, (name, condition, limit) in enumerate(faults):
         if count := found[str(number)]:
-            first = posts.filter(condition).select(post="id", value=name).limit(1).to_pyarrow().to_pylist()[0]
+            wrong = posts.filter(condition).select(post="id", value=name).order_by("post").limit(1)
+            first = engine.to_pyarrow(wrong).to_pylist()[0]
             raise DatasetError(
                 f"{file}: {name} of post {first['post']} is {first['value']}, and {limit} "
                 f"({count:,} of {found['rows']:,} posts are like that)"
             )
     if twice := found["rows"] - found["ids"]:
         again = posts.group_by("id").having(posts.count() > 1).agg().order_by("id").limit(1)
-        first = again.to_pyarrow()["id"][0]
+        first = engine.to_pyarrow(again)["id"][0]
         raise DatasetError(f"{file}: post {first} is there more than once ({twice:,} rows too many)")
 
 
