@@ -50,7 +50,7 @@ class Forgotten:
             today = datetime.now(UTC).date().isoformat()
             self._lines.append({"salt": self._salt, "hash": hashed, "since": today})
             self._hashes.add(hashed)
-            write_lines(self._file, iter(self._lines))
+            write_lines(self._file, (json.dumps(line).encode() for line in self._lines))
 
     def _hash(self, name: str) -> str:
         return hashlib.sha256(f"{self._salt} {name}".encode()).hexdigest()

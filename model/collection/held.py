@@ -18,14 +18,15 @@ from model.collection.forgotten import Forgotten
 from model.collection.names import names
 from model.collection.post import Post
 from model.collection.sources import Journal, Source
-from model.dataset import posts
+from model.dataset import examples, posts
 from model.dataset.files import replacing
 from model.dataset.table import read_posts
 from model.pixels import FORMATS, squish
 
 PHOTOS = "photos"
-LABELLED = "labelled.parquet"
-_FURTHER = {"network": pa.string(), "language": pa.string(), "read_at": pa.timestamp("us", tz="UTC")}
+_FURTHER = pa.schema(
+    {"network": pa.string(), "language": pa.string(), "read_at": pa.timestamp("us", tz="UTC")}
+)
 
 
 class Held:
@@ -111,7 +112,7 @@ class Held:
 
     def _thin_labelled(self) -> None:
         """Take out of the labelled posts what is gone."""
-        file = self.folder / LABELLED
+        file = self.folder / examples.TABLE
         if not self.journal.gone or not file.exists():
             return
         labelled = pq.read_table(file)
@@ -146,16 +147,23 @@ def _among(table: pa.Table, ids: Collection[str]) -> pa.ChunkedArray:
 
 
 def _rows(sources: list[Source]) -> pa.Table:
+    """The table of posts, as the journal knows them."""
+    further = dict.fromkeys(name for source in sources for name in source.post.further)
     columns = {
-        name: [getattr(source.post, name) for source in sources]
-        for name in posts.SCHEMA.names
-        if name != "photo"
-    }
-    columns["photo"] = [source.file for source in sources]
-    columns |= {
+        "id": [source.post.id for source in sources],
+        "photo": [source.file for source in sources],
+        "author": [source.post.author for source in sources],
+        "followers": [source.post.followers for source in sources],
+        "likes": [source.post.likes for source in sources],
+        "tags": [source.post.tags for source in sources],
+        "posted_at": [source.post.posted_at for source in sources],
         "network": [source.network for source in sources],
         "language": [source.post.language for source in sources],
         "read_at": [source.read_at for source in sources],
     }
-    schema = pa.schema([*posts.SCHEMA, *(pa.field(name, kind) for name, kind in _FURTHER.items())])
-    return pa.table({name: columns[name] for name in schema.names}, schema=schema)
+    schema = pa.schema([*posts.SCHEMA, *_FURTHER])
+    table = pa.table(columns, schema=schema)
+    for name in further:
+        if name not in columns:
+            table = table.append_column(name, pa.array([source.post.further.get(name) for source in sources]))
+    return table

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -73,10 +74,9 @@ class Mastodon:
     def __init__(self, visitor: Visitor, url: str, *, sensitive: bool = False) -> None:
         self._visitor = visitor
         self._url = url.rstrip("/")
-        self._host = urlsplit(url).hostname or ""
+        self._host = urlsplit(url).netloc
         self._sensitive = sensitive
-        self._domain = ""
-        self.hosts = frozenset({self._host})
+        self.hosts = frozenset({urlsplit(url).hostname or ""})
 
     def terms(self) -> str:
         """The server's rules, what robots.txt says, and where its terms are."""
@@ -85,7 +85,7 @@ class Mastodon:
             raise CollectionError(
                 f"robots.txt of {self._host} keeps us out; ask its people, or collect elsewhere"
             )
-        rules = [str(rule.get("text", "")) for rule in self._about().get("rules", [])]
+        rules = [str(rule.get("text", "")) for rule in self._about.get("rules", [])]
         lines = [f"{number}. {rule}" for number, rule in enumerate(rules, 1)] or ["(it has no rules)"]
         robots = self._visitor.robots(timeline)
         shut_out = [name for name in TRAINERS if not robots.can_fetch(name, timeline)]
@@ -142,7 +142,7 @@ class Mastodon:
             id=f"{self._host}/{status.id}",
             url=status.url,
             author=f"{account.acct}@{self._host}",
-            handle=f"{account.acct}@{self._domain or self._host}",
+            handle=f"{account.acct}@{self._about.get('domain') or self._host}",
             photo=photos[0],
             likes=status.favourites_count,
             followers=account.followers_count,
@@ -165,14 +165,13 @@ class Mastodon:
         }
         return next((why for why, holds in reasons.items() if holds), "")
 
+    @cached_property
     def _about(self) -> dict[str, Any]:
         """What the server says of itself; older ones know the first version only."""
         try:
-            about = dict(self._visitor.ask(f"{self._url}/api/v2/instance").json)
+            return dict(self._visitor.ask(f"{self._url}/api/v2/instance").json)
         except Refused:
-            about = dict(self._visitor.ask(f"{self._url}/api/v1/instance").json)
-        self._domain = str(about.get("domain") or self._host)
-        return about
+            return dict(self._visitor.ask(f"{self._url}/api/v1/instance").json)
 
 
 def _list(answer: Any) -> list[dict[str, Any]]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from model.collection.post import Post
 from model.collection.visitor import CollectionError
@@ -35,6 +35,11 @@ class Source:
     """When its likes were last read."""
 
 
+_SOURCE = TypeAdapter(Source)
+_GONE = TypeAdapter(dict[str, str])
+_LINE: TypeAdapter[Source | dict[str, str]] = TypeAdapter(Source | dict[str, str])
+
+
 class Journal:
     """The sources of one dataset.
 
@@ -57,33 +62,32 @@ class Journal:
 
     def add(self, source: Source) -> None:
         """Note a post that is held, or what is new of it."""
-        self._append({**asdict(source.post), **_dates(source)})
+        self._append(_SOURCE.dump_json(source))
 
     def drop(self, id_: str) -> None:
         """Note that a post is held no more."""
-        self._append({"id": id_, "gone": True})
+        self._append(_GONE.dump_json({"gone": id_}))
 
     def compact(self) -> None:
         """Write the journal anew, without what is no more."""
-        lines = ({**asdict(source.post), **_dates(source)} for source in self.held.values())
-        write_lines(self._file, lines)
+        write_lines(self._file, map(_SOURCE.dump_json, self.held.values()))
         self.gone.clear()
 
-    def _append(self, line: Mapping[str, Any]) -> None:
+    def _append(self, line: bytes) -> None:
         with self._file.open("ab") as file:
-            file.write(_encoded(line))
+            file.write(line + b"\n")
             file.flush()
             os.fsync(file.fileno())
-        self._take(line)
+        self._take(_LINE.validate_json(line))
 
-    def _take(self, line: Mapping[str, Any]) -> None:
-        if line.get("gone"):
-            self.held.pop(line["id"], None)
-            self.gone.add(line["id"])
-            self.last = None
+    def _take(self, line: Source | dict[str, str]) -> None:
+        if isinstance(line, Source):
+            self.last = self.held[line.post.id] = line
+            self.gone.discard(line.post.id)
             return
-        self.last = self.held[line["id"]] = _source(line)
-        self.gone.discard(line["id"])
+        self.last = None
+        self.held.pop(line["gone"], None)
+        self.gone.add(line["gone"])
 
 
 @contextmanager
@@ -103,13 +107,13 @@ def alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def write_lines(file: Path, lines: Iterator[Mapping[str, Any]]) -> None:
+def write_lines(file: Path, lines: Iterable[bytes]) -> None:
     """Write a whole file of JSON lines, or nothing."""
     with replacing(file) as draft:
-        draft.write_bytes(b"".join(map(_encoded, lines)))
+        draft.write_bytes(b"".join(line + b"\n" for line in lines))
 
 
-def _lines(file: Path) -> Iterator[dict[str, Any]]:
+def _lines(file: Path) -> Iterator[Source | dict[str, str]]:
     if not file.exists():
         return
     *whole, half = file.read_bytes().split(b"\n")
@@ -118,24 +122,8 @@ def _lines(file: Path) -> Iterator[dict[str, Any]]:
         os.truncate(file, file.stat().st_size - len(half))
     for number, line in enumerate(whole, 1):
         try:
-            yield json.loads(line)
-        except ValueError:
+            yield _LINE.validate_json(line)
+        except ValidationError:
             raise CollectionError(
-                f"line {number} of {file} is no JSON; put it right or take it out"
+                f"line {number} of {file} makes no sense; put it right or take it out"
             ) from None
-
-
-def _source(line: Mapping[str, Any]) -> Source:
-    post = {name: line[name] for name in Post.__dataclass_fields__}
-    rest = {name: line[name] for name in Source.__dataclass_fields__ if name != "post"}
-    for some in (post, rest):
-        some |= {name: datetime.fromisoformat(text) for name, text in some.items() if name.endswith("_at")}
-    return Source(Post(**post), **rest)
-
-
-def _dates(source: Source) -> dict[str, Any]:
-    return {name: getattr(source, name) for name in Source.__dataclass_fields__ if name != "post"}
-
-
-def _encoded(line: Mapping[str, Any]) -> bytes:
-    return json.dumps(line, ensure_ascii=False, default=datetime.isoformat).encode() + b"\n"
