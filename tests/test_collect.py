@@ -16,7 +16,6 @@ from model.making import model
 from tests.collecting import photos, rows
 from tests.instance import Instance, instance, photo
 
-
 SMALL_FILES = """
 import os, resource, sys
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
