@@ -13,7 +13,7 @@ STEPS = {
         "draw a network of people who post portraits, with known tastes",
     ),
     "collect": ("model.collection.command", "gather public posts with a tag from a network"),
-    "faces": ("model.dataset.command", "keep the posts whose photos show a face"),
+    "faces": ("model.collection.command", "count and measure the faces in the photos"),
     "label": ("model.dataset.command", "call posts good or bad by their likes, for the audience they had"),
     "forget": ("model.collection.command", "remove a post, or all of an author's, from a dataset"),
     "train": ("model.training.command", "teach a network from labelled photos"),
