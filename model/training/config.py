@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 Pooling = Literal["last", "stages"]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
-Freeze = Annotated[int, Field(ge=0)] | Literal["all", "none"]
+Freeze = Annotated[int, Field(ge=0)] | Literal["auto", "all", "none"]
 
 
 class Augmentation(BaseModel):
@@ -52,9 +52,9 @@ class Config(BaseModel):
         "stages", description="features from the `last` maps, or from all `stages` where a backbone has them"
     )
     dropout: Share = Field(0, description="share of features forgotten while training; the article had none")
-    freeze: Freeze = Field("all", description="blocks that stay as they are: all, none, or the first N")
-    norms: Literal["frozen", "trained"] = Field(
-        "frozen", description="batch normalisation's statistics; train them only if you start from nothing"
+    freeze: Freeze = Field(
+        "auto",
+        description="blocks that stay as they are: all, none, or the first N; auto: all that have weights",
     )
     epochs: Annotated[int, Field(ge=1)] = Field(20, description="how often every photo is looked at")
     batch: Annotated[int, Field(ge=1)] = Field(64, description="photos a step, over all processes")
@@ -78,9 +78,3 @@ class Config(BaseModel):
     seed: Annotated[int, Field(ge=0)] = Field(2015, description="of everything that is random")
     smoke: bool = Field(False, description="a few hundred photos and two epochs, to see that all is well")
     augmentation: Augmentation = OFF
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.norms == "trained" and self.freeze != "none":
-            raise ValueError("batch normalisation can be trained only with --freeze none")
-        return self

@@ -65,9 +65,8 @@ class Network(nn.Module):  # type: ignore[misc]  # torch is untyped here
             difference of the two labels' logits.
         """
         last, taps = self._walk(self._normalised(photos), 0)
-        pooled = [part for maps in taps for part in _moments(maps)]
         embedding = _mean(last)
-        logits = self.judge(torch.cat([*pooled, embedding], 1)) / self.temperature
+        logits = self.judge(torch.cat([*_pooled(taps), embedding], 1)) / self.temperature
         outputs = (torch.softmax(logits, 1), embedding)
         return (*outputs, self._heat(taps, last)) if self.has_maps else outputs
 
@@ -82,16 +81,20 @@ class Network(nn.Module):  # type: ignore[misc]  # torch is untyped here
             What the last of these blocks gives (n, …), and the features pooled on the way (n, d).
         """
         x, taps = self._walk(self._normalised(photos), 0, depth)
-        pooled = [part for maps in taps for part in _moments(maps)]
+        pooled = _pooled(taps)
         return x, torch.cat(pooled, 1) if pooled else x.new_zeros(len(x), 0)
 
     def finish(self, x: torch.Tensor, pooled: torch.Tensor, depth: int) -> torch.Tensor:
         """Take what `begin` gave through the blocks from `depth` on, to the features (n, F)."""
         last, taps = self._walk(x, depth)
-        return torch.cat([pooled, *(part for maps in taps for part in _moments(maps)), _mean(last)], 1)
+        return torch.cat([pooled, *_pooled(taps), _mean(last)], 1)
 
     def judge(self, features: torch.Tensor) -> torch.Tensor:
         """Logits (n, K) of features (n, F), before temperature."""
+        if torch.is_autocast_enabled(features.device.type):
+            # Features are far from zero and close together: 8 bits would make them all alike.
+            with torch.autocast(features.device.type, enabled=False):
+                return self.judge(features.float())
         weight, bias = self._head()
         return F.linear(self.dropout(features), weight, bias)
 
@@ -153,11 +156,13 @@ class Network(nn.Module):  # type: ignore[misc]  # torch is untyped here
 
 
 def _mean(last: torch.Tensor) -> torch.Tensor:
-    return last.mean((2, 3)) if last.ndim == 4 else last
+    return last.float().mean((2, 3)) if last.ndim == 4 else last.float()
 
 
-def _moments(maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    return maps.mean((2, 3)), (maps * maps).mean((2, 3))
+def _pooled(taps: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """Means and mean squares of each stage's maps."""
+    exact = [maps.float() for maps in taps]
+    return [values.mean((2, 3)) for maps in exact for values in (maps, maps * maps)]
 
 
 def _blend(maps: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,24 @@ import torch
 from model.training.backbones import Backbone
 from model.training.failure import TrainingFailed
 
-PACKAGE, NONE = "package", "none"
+AUTO, PACKAGE, NONE = "auto", "package", "none"
 _OURS = "backbone.published."
+
+
+def chosen(backbone: Backbone, weights: str) -> str:
+    """What "auto" stands for: the weights in a package, or none for a backbone that needs none.
+
+    Raises:
+        TrainingFailed: The backbone's weights are in no package.
+    """
+    if weights != AUTO:
+        return weights
+    if backbone.pretrained == "file":
+        raise TrainingFailed(
+            "no package has weights for this backbone; "
+            "give --weights FILE, or `--weights none` to start from nothing"
+        )
+    return backbone.pretrained
 
 
 def load_weights(backbone: Backbone, weights: str) -> None:
@@ -19,12 +36,13 @@ def load_weights(backbone: Backbone, weights: str) -> None:
 
     Args:
         backbone: Whose weights are replaced.
-        weights: "package", "none" (they stay as they are), or a file: .safetensors, .pt or .pth of the
-            backbone alone, or a run's checkpoint.
+        weights: "auto", "package", "none" (they stay as they are), or a file: .safetensors, .pt or .pth of
+            the backbone alone, or a run's checkpoint.
 
     Raises:
         TrainingFailed: There is no such file, or it fits another network.
     """
+    weights = chosen(backbone, weights)
     if weights == NONE:
         return
     file = backbone.packaged_weights() if weights == PACKAGE else Path(weights)
@@ -37,6 +55,16 @@ def load_weights(backbone: Backbone, weights: str) -> None:
     if fault := _mismatch(wanted, found):
         raise TrainingFailed(f"{file} does not fit the backbone: {fault}; give the file of this very network")
     backbone.published.load_state_dict(found)
+
+
+def identity(backbone: Backbone, weights: str) -> str:
+    """Says which weights these are: a checksum of their file; empty for none."""
+    weights = chosen(backbone, weights)
+    if weights == NONE:
+        return ""
+    file = backbone.packaged_weights() if weights == PACKAGE else Path(weights)
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _mismatch(wanted: dict[str, torch.Tensor], found: dict[str, torch.Tensor]) -> str:
