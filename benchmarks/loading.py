@@ -46,9 +46,10 @@ def main() -> None:
     if options.json:
         print(json.dumps(found))
     else:
+        processes = found["processes"]
         print(
-            f"loading {found['loading']:.0f} photos/s, decoder alone {found['decoding']:.0f} photos/s: "
-            f"ratio {found['ratio']:.2f}, {found['cpu_ratio']:.2f} by CPU time, {found['processes']} processes"
+            f"loading {found['loading']:.0f} photos/s, decoder alone {found['decoding']:.0f}, "
+            f"ratio {found['ratio']:.2f}, {found['cpu_ratio']:.2f} by CPU time; {processes} processes"
         )
 
 
@@ -72,9 +73,7 @@ def measure(turns: int) -> dict[str, float]:
             load()
             decode()
             loading, decoding = zip(*((_timed(load), _timed(decode)) for _ in range(turns)), strict=True)
-    ratios = [
-        [one[kind] / other[kind] for one, other in zip(decoding, loading, strict=True)] for kind in (0, 1)
-    ]
+    both = list(zip(decoding, loading, strict=True))
     return {
         "loading": len(files) / statistics.median(seconds for seconds, _ in loading),
         "decoding": len(files) / statistics.median(seconds for seconds, _ in decoding),

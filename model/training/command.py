@@ -94,28 +94,31 @@ def _parser() -> argparse.ArgumentParser:
     _add_fields(parser.add_argument_group("how to train"), Config)
     augmentation = parser.add_argument_group("augmentation", str(Augmentation.__doc__))
     told = ", ".join(f"{name} {value:g}" for name, value in ON.model_dump().items())
-    augmentation.add_argument(
-        "--augment", choices=PRESETS, default="off", help=f"what to begin with; on: {told}"
-    )
+    augmentation.add_argument("--augment", choices=PRESETS, default="off", help=f"a preset; on: {told}")
     _add_fields(augmentation, Augmentation, told=False)
-    machine = parser.add_argument_group("the machine; none of this changes what is learned")
-    machine.add_argument(
+    _add_means(parser.add_argument_group("the machine; none of this changes what is learned"))
+    return parser
+
+
+def _add_means(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
         "--cache",
         type=float,
         default=10.0,
         metavar="GB",
-        help="largest cache of decoded photos or features (10)",
+        help="largest cache of a part's decoded photos or features; 0: none (10)",
     )
-    machine.add_argument(
-        "--cache-folder", type=Path, metavar="DIR", help="a place for it that runs share (in RUN)"
+    group.add_argument(
+        "--cache-folder", type=Path, metavar="DIR", help="where caches are kept; runs may share it (in RUN)"
     )
-    machine.add_argument(
-        "--processes", type=int, default=0, metavar="N", help="that load photos (one a core)"
+    group.add_argument("--processes", type=int, default=0, metavar="N", help="that load photos (one a core)")
+    group.add_argument(
+        "--save-seconds",
+        type=float,
+        default=300,
+        metavar="S",
+        help="between two checkpoints within an epoch (300)",
     )
-    machine.add_argument(
-        "--save-seconds", type=float, default=300, metavar="S", help="between checkpoints in an epoch (300)"
-    )
-    return parser
 
 
 def _add_fields(group: argparse._ArgumentGroup, kind: type[BaseModel], *, told: bool = True) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +15,13 @@ from tqdm import tqdm
 from model.dataset.examples import Examples
 from model.training.checkpoint import BEST, LAST, Checkpoint, build, commit, load, save
 from model.training.config import OFF, Config
-from model.training.curves import Epoch, draw
+from model.training.curves import draw
 from model.training.failure import TrainingFailed
 from model.training.learner import Learner
 from model.training.loading import Indices
 from model.training.network import Network
 from model.training.parts import part
+from model.training.progress import Progress, earlier_run
 from model.training.rates import factor
 from model.training.sources import Fed, Means, Setting, Source, source
 from model.training.trainer import Totals, Trainer, accelerator, seed_step
@@ -29,23 +30,6 @@ from model.training.weights import NONE, chosen, load_weights
 
 STANDARD_PHOTOS = 512
 """That the features' means and spreads are taken from."""
-
-
-@dataclass
-class Progress:
-    """How far a run is."""
-
-    epoch: int = 0
-    step: int = 0
-    """Of the epoch."""
-    totals: Totals = field(default_factory=Totals)
-    """Of the epoch."""
-    history: list[Epoch] = field(default_factory=list)
-    best: float = float("inf")
-    """The lowest loss on the validation part."""
-    waited: int = 0
-    """Epochs since then."""
-    seconds: float = 0.0
 
 
 def train(examples: Examples, out: Path, config: Config, means: Means) -> Checkpoint:
@@ -63,7 +47,7 @@ def train(examples: Examples, out: Path, config: Config, means: Means) -> Checkp
     Raises:
         TrainingFailed: It cannot begin, or go on; the last checkpoint is whole.
     """
-    earlier = _earlier(examples, out, config)
+    earlier = earlier_run(examples, out, config)
     run = Run(examples, out, config, earlier)
     with ExitStack() as closing:
         run.prepare(means, closing)
@@ -82,24 +66,6 @@ def frozen_blocks(network: Network, config: Config) -> int:
     if freeze > blocks:
         raise TrainingFailed(f"--freeze is {freeze}, {config.backbone} has {blocks} blocks")
     return freeze
-
-
-def _earlier(examples: Examples, out: Path, config: Config) -> Checkpoint | None:
-    """The run that is to be gone on with."""
-    if not (out / LAST).exists():
-        return None
-    last = load(out / LAST)
-    advice = "give another --out, or remove this one"
-    if last.fingerprint != examples.fingerprint:
-        raise TrainingFailed(
-            f"{out} holds a run on another dataset (fingerprint {last.fingerprint[:12]}, this one's is "
-            f"{examples.fingerprint[:12]}); {advice}"
-        )
-    before, now = last.config.model_dump(), config.model_dump()
-    if changed := [name for name in now if before[name] != now[name]]:
-        name = changed[0]
-        raise TrainingFailed(f"{out} holds a run with {name} {before[name]}, not {now[name]}; {advice}")
-    return last
 
 
 class Run:
