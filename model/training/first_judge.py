@@ -25,7 +25,7 @@ from model.card import Card, Label
 from model.judge import DEFAULT_FILE, Floats, Judge
 from model.pixels import Pixels, squish
 from model.training.export import ExportRefused, export
-from model.training.network import INPUT_SIZE, Network
+from model.training.first_network import INPUT_SIZE, Network
 from model.training.people import SKIN_TONES
 from model.training.portraits import draw_portrait
 

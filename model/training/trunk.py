@@ -1,0 +1,82 @@
+"""The frozen part of a network, as fast as this machine runs it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from model.pixels import Pixels
+from model.training.network import Network
+
+Rows = tuple[NDArray[np.generic], ...]
+"""Of n photos: the maps and what was pooled on the way, or the features alone where all is frozen."""
+
+WORTH_EXPORTING = 300
+"""ONNX Runtime takes a third of torch's time on CPUs; to export takes as long as some 300 photos."""
+
+
+class Trunk(nn.Module):  # type: ignore[misc]  # torch is untyped here
+    """The first `depth` blocks of a network; with all of them, features come out."""
+
+    def __init__(self, network: Network, depth: int) -> None:
+        super().__init__()
+        self.network, self.depth = network, depth
+        self.whole = depth == len(network.backbone.blocks)
+
+    def forward(self, photos: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """uint8 (n, side, side, 3) → maps (n, …) and pooled (n, d), or features (n, F)."""
+        x, pooled = self.network.begin(photos, self.depth)
+        return (self.network.finish(x, pooled, self.depth),) if self.whole else (x, pooled)
+
+
+def runner(trunk: Trunk, device: torch.device, photos: int) -> Callable[[Pixels], Rows]:
+    """Make what runs a trunk on squares (n, side, side, 3); `photos` says how many there will be."""
+    trunk.eval()
+    if device.type != "cpu" or photos < WORTH_EXPORTING:
+        return _TorchRunner(trunk, device)
+    return _OnnxRunner(trunk)
+
+
+class _TorchRunner:
+    def __init__(self, trunk: Trunk, device: torch.device) -> None:
+        self.trunk, self.device = trunk.to(device), device
+
+    def __call__(self, photos: Pixels) -> Rows:
+        with torch.inference_mode():
+            outputs = self.trunk(torch.from_numpy(photos).to(self.device))
+        return tuple(output.float().cpu().numpy() for output in outputs)
+
+
+class _OnnxRunner:
+    def __init__(self, trunk: Trunk) -> None:
+        example = torch.zeros((2, trunk.network.side, trunk.network.side, 3), dtype=torch.uint8)
+        # The exporter reports its progress, warns of its own deprecations, and misses torchvision.
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            program = torch.onnx.export(
+                trunk,
+                (example,),
+                input_names=["photos"],
+                dynamic_shapes=({0: torch.export.Dim("n")},),
+                dynamo=True,
+                verbose=False,
+            )
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self.session = onnxruntime.InferenceSession(
+            program.model_proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+
+    def __call__(self, photos: Pixels) -> Rows:
+        return tuple(self.session.run(None, {"photos": photos}))
