@@ -39,6 +39,7 @@ ONLY_FOR_TRAINING = {
     "onnxscript",
     "pyarrow",
     "pyspark",
+    "scipy",
     "sklearn",
     "torch",
     "tqdm",
