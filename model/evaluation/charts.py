@@ -16,8 +16,7 @@ WIDTH, HEIGHT = 340, 300
 LEFT, RIGHT, TOP, BOTTOM = 44, 14, 12, 42
 MOST_POINTS = 200  # of a curve; more cannot be seen
 HISTOGRAM_BINS = 20
-ROW, NAME = 24, 116  # pixels: height of a slice's row, width of its name
-LONGEST = 18  # letters of a name
+ROW = 38  # pixels a slice
 
 
 def colour(label: int, labels: int) -> str:
@@ -26,8 +25,8 @@ def colour(label: int, labels: int) -> str:
 
 
 def roc_chart(curves: Sequence[tuple[str, str, Array, Array]]) -> str:
-    """ROC curves: a name, a colour, shares of negatives and of positives each."""
-    parts = [*_axes("of the others, get this verdict", "of this label, get it"), _diagonal()]
+    """ROC curves: a label, a colour, shares of other posts and of its own each that get it as a verdict."""
+    parts = [*_axes("of the others, called so", "of its own, called so"), _diagonal()]
     for name, paint, lost, won in curves:
         chosen = np.unique(np.linspace(0, len(lost) - 1, min(len(lost), MOST_POINTS)).astype(int))
         points = " ".join(f"{_x(lost[at]):.1f},{_y(won[at]):.1f}" for at in chosen)
@@ -78,25 +77,23 @@ def forest(rows: Sequence[tuple[str, Interval]], overall: Interval, *, percent: 
     low, high = min([*ends, overall.value]), max([*ends, overall.value])
     margin = max(0.02, 0.06 * (high - low))
     low, high = low - margin, high + margin
-    height = ROW * len(rows) + 8
+    height = ROW * len(rows) + 4
 
     def across(value: float) -> float:
-        return NAME + (WIDTH - NAME - 52) * (value - low) / (high - low)
+        return 6 + (WIDTH - 12) * (value - low) / (high - low)
 
     parts = [_line(across(overall.value), 2, across(overall.value), height - 2, "dashed")]
     for at, (name, one) in enumerate(rows):
-        middle = ROW * at + ROW / 2 + 4
-        short = name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
-        parts.append(_text(NAME - 10, middle + 4, short, "name", "end"))
+        words, top = ROW * at + 14, ROW * at + 25
+        parts.append(_text(0, words, name, "name", "start"))
         if not isfinite(one.value):
-            parts.append(_text(WIDTH - 2, middle + 4, "unknown", "tick", "end"))
+            parts.append(_text(WIDTH, words, "unknown", "tick", "end"))
             continue
         if isfinite(one.low):
-            parts.append(_line(across(one.low), middle, across(one.high), middle, "whisker"))
-        words = f"{one.value:.1%}" if percent else f"{one.value:.3f}"
+            parts.append(_line(across(one.low), top, across(one.high), top, "whisker"))
         parts += [
-            _dot(across(one.value), middle, 4.5, f"{name}: {_range(one)}"),
-            _text(WIDTH - 2, middle + 4, words, "value", "end"),
+            _dot(across(one.value), top, 4.5, f"{name}: {_range(one)}"),
+            _text(WIDTH, words, f"{one.value:.1%}" if percent else f"{one.value:.3f}", "value", "end"),
         ]
     return _svg("slices", parts, height)
 

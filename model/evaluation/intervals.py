@@ -31,12 +31,20 @@ class Interval:
     high: float
 
     @classmethod
-    def of(cls, value: float, draws: Array) -> Interval:
-        """From the value itself and its values in resamples, (b,); those that are nan say nothing."""
+    def of(cls, value: float, draws: Array, *, chosen_from: int = 1) -> Interval:
+        """Make one of a value and what it is in resamples.
+
+        Args:
+            value: As it was measured.
+            draws: Its value in each resample, (b,); those that are nan say nothing.
+            chosen_from: How many values it was picked from for being extreme. Of enough, one is far off by
+                luck, so the interval is made wide enough to hold for all of them (Bonferroni).
+        """
         known = draws[np.isfinite(draws)]
         if not len(known):
             return cls(value, np.nan, np.nan)
-        edges = np.quantile(known, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+        outside = (1 - CONFIDENCE) / chosen_from / 2
+        edges = np.quantile(known, [outside, 1 - outside])
         return cls(value, float(edges[0]), float(edges[1]))
 
 

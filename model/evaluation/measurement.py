@@ -56,7 +56,7 @@ class Measurement:
     log_loss: float
     mean_score: float
     score_spread: float
-    """Standard deviation of the photos' scores."""
+    """Standard deviation of the posts' scores."""
     confusion: list[list[int]]
     """Rows are labels, columns verdicts."""
     labels: list[LabelMeasure]
@@ -109,8 +109,8 @@ def measure(judged: Judged, columns: Sequence[str] = ()) -> Measurement:
         auc=Interval.of(*area(judged, everything)),
         ece=expected_error(said, true),
         log_loss=log_loss(judged.posts, judged.label),
-        mean_score=float(judged.photo_score.mean()),
-        score_spread=float(judged.photo_score.std()),
+        mean_score=float(judged.score.mean()),
+        score_spread=float(judged.score.std()),
         confusion=table.tolist(),
         labels=_labels(judged, table),
         calibration=reliability(judged),

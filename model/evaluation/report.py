@@ -1,4 +1,4 @@
-"""The report on a judge: one HTML file that opens from a disk, on a phone too, and asks no network for anything."""
+"""The report on a judge: one HTML file that opens from a disk, on a phone too, and asks no network."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from model.evaluation.intervals import Interval
 from model.evaluation.judged import Judged
 from model.evaluation.measurement import Measurement
 from model.evaluation.metrics import roc
-from model.evaluation.slices import Column, Gap
+from model.evaluation.slices import Column
 from model.evaluation.words import about, calibration_words, gap_words, summary
 
 STYLE = Path(__file__).with_name("report.css")
@@ -70,12 +70,12 @@ def _tiles(measurement: Measurement) -> str:
 
 
 def _shown(judged: Judged) -> list[str]:
-    caption = (
-        "The score, and what label the photo has. Photos are squeezed into squares, as the judge sees them."
-    )
+    caption = "Score and label. Photos are squeezed into squares, as the judge sees them."
     return [
-        _section("What it likes best", _photos(pictures.best(judged)), caption),
-        _section("What it likes least", _photos(pictures.worst(judged))),
+        _pair(
+            _section("What it likes best", _photos(pictures.best(judged)), caption),
+            _section("What it likes least", _photos(pictures.worst(judged)), "The worst first."),
+        ),
         _section(
             "Its worst mistakes",
             _photos(pictures.mistakes(judged)) or "<p>None: it is right about every photo.</p>",
@@ -86,7 +86,7 @@ def _shown(judged: Judged) -> list[str]:
 
 def _photos(found: Sequence[pictures.Picture]) -> str:
     figures = "".join(
-        f'<figure><img src="{one.source}" alt="" loading="lazy"><figcaption>{escape(one.caption)}</figcaption></figure>'
+        f'<figure><img src="{one.source}" alt=""><figcaption>{escape(one.caption)}</figcaption></figure>'
         for one in found
     )
     return f'<div class="photos">{figures}</div>' if figures else ""
@@ -159,7 +159,7 @@ def _histogram(judged: Judged, measurement: Measurement) -> str:
     return _section(
         "Scores",
         histogram(scores, measurement.threshold) + _key([(name, paint) for name, paint, _ in scores]),
-        f"The photos' mean score is {measurement.mean_score:.2f}, their standard deviation "
+        f"The posts' mean score is {measurement.mean_score:.2f}, their standard deviation "
         f"{measurement.score_spread:.2f}.",
     )
 
@@ -168,7 +168,7 @@ def _column(column: Column, measurement: Measurement) -> str:
     def chart(title: str, measure: str, overall: Interval, *, percent: bool) -> str:
         rows = [(one.name, getattr(one, measure)) for one in column.slices]
         gap = column.gaps.get(measure)
-        words = f'<p class="quiet">{escape(_gap(gap))}</p>' if gap else ""
+        words = _paragraphs([gap_words(gap)], "quiet") if gap else ""
         return f"<div><h3>{title}</h3>{forest(rows, overall, percent=percent)}{words}</div>"
 
     mean = Interval(measurement.mean_score, measurement.mean_score, measurement.mean_score)
@@ -181,20 +181,19 @@ def _column(column: Column, measurement: Measurement) -> str:
     return _section(f"By {column.name}", f'<div class="measures">{"".join(charts)}</div>', f"Posts: {posts}.")
 
 
-def _gap(gap: Gap) -> str:
-    return gap_words(gap)
-
-
 def _about(judged: Judged, measurement: Measurement, card: Card) -> str:
-    entries = "".join(
-        f"<dt>{escape(name)}</dt><dd>{escape(words)}</dd>" for name, words in about(judged, measurement, card)
-    )
+    entries = _entries(about(judged, measurement, card))
     unreadable = list(measurement.unreadable.items())
-    listed = "".join(f"<dt>{escape(photo)}</dt><dd>{escape(why)}</dd>" for photo, why in unreadable[:LISTED])
     rest = len(unreadable) - LISTED
     more = f'<p class="quiet">and {rest:,} more</p>' if rest > 0 else ""
-    left_out = f"<h3>Left out, since they cannot be read</h3><dl>{listed}</dl>{more}" if listed else ""
-    return _section("What was measured, and how", f"<dl>{entries}</dl>{left_out}")
+    listed = _entries(unreadable[:LISTED]) + more
+    left_out = f"<h3>Left out, since they cannot be read</h3>{listed}" if unreadable else ""
+    return _section("What was measured, and how", entries + left_out)
+
+
+def _entries(entries: Iterable[tuple[str, str]]) -> str:
+    inside = "".join(f"<dt>{escape(name)}</dt><dd>{escape(words)}</dd>" for name, words in entries)
+    return f"<dl>{inside}</dl>"
 
 
 def _section(title: str, inside: str, words: str = "") -> str:

@@ -37,7 +37,7 @@ class Slice:
 
 @dataclass(frozen=True)
 class Gap:
-    """Between the two slices that differ most; both as they are, and as the resamples have them."""
+    """Between the two slices that differ most; its interval allows for their having been picked for that."""
 
     highest: str
     lowest: str
@@ -120,18 +120,20 @@ def _by_quantile(values: NDArray[Any], known: NDArray[np.bool_]) -> dict[str, ND
 
 
 def _by_category(values: NDArray[Any], known: NDArray[np.bool_]) -> dict[str, NDArray[np.bool_]]:
-    names, posts = np.unique(values[known].astype(str), return_counts=True)
-    text = values.astype(str)
-    common = set(names[np.argsort(-posts, kind="stable")][: MOST if len(names) > MOST + 1 else None])
-    masks = {str(name): known & (text == name) for name in names if name in common}
+    text = values if values.dtype.kind in "iufb" else values.astype(str)
+    names, posts = np.unique(text[known], return_counts=True)
+    common = np.sort(np.argsort(-posts, kind="stable")[: MOST if len(names) > MOST + 1 else None])
+    masks = {_tidy(names[at]): known & (text == names[at]) for at in common}
     if rare := len(names) - len(common):
-        masks[f"{rare} others"] = known & ~np.isin(text, list(common))
+        masks[f"{rare} others"] = known & ~np.isin(text, names[common])
     return masks
 
 
 def _tidy(value: Any) -> str:
     if isinstance(value, np.datetime64):
         return str(value.astype("datetime64[D]"))
+    if isinstance(value, str | np.bool_):
+        return str(value)
     return f"{value:,}" if isinstance(value, np.integer) else f"{value:.3g}"
 
 
@@ -160,6 +162,10 @@ def _gaps(slices: list[Slice], draws: list[Draws]) -> dict[str, Gap]:
         gaps[measure] = Gap(
             slices[high].name,
             slices[low].name,
-            Interval.of(values[high] - values[low], draws[high][measure] - draws[low][measure]),
+            Interval.of(
+                values[high] - values[low],
+                draws[high][measure] - draws[low][measure],
+                chosen_from=len(values) * (len(values) - 1) // 2,
+            ),
         )
     return gaps

@@ -11,6 +11,11 @@ from model.evaluation.judged import Judged
 from model.evaluation.measurement import Measurement
 from model.evaluation.slices import Gap
 
+INTERVALS = (
+    "hold in 95 of 100 draws: {times:,} times, as many {units} were drawn anew from the {count:,} there are. "
+    "Not posts, since those of one photo share its score, and those of one author an audience. The interval of a "
+    "gap allows for having picked the two slices that differ most."
+)
 TITLES = {"accuracy": "accuracy", "auc": "AUC", "mean_score": "mean score"}
 
 
@@ -18,8 +23,8 @@ def summary(judged: Judged, measurement: Measurement) -> Iterator[str]:
     """The sentences that a report begins with, and that the command prints."""
     accuracy = measurement.accuracy
     yield (
-        f"It is right about {accuracy.value:.1%} of {measurement.posts:,} posts of {measurement.photos:,} photos"
-        f"{_between(accuracy)}. Always saying the most frequent label would be right about "
+        f"It is right about {accuracy.value:.1%} of {measurement.posts:,} posts{_between(accuracy)}, which "
+        f"show {measurement.photos:,} photos. Always saying the most frequent label would be right about "
         f"{measurement.guessing:.1%}: {_better_than_guessing(measurement)}"
     )
     yield (
@@ -33,7 +38,7 @@ def summary(judged: Judged, measurement: Measurement) -> Iterator[str]:
                 yield f"By {column.name}, {TITLES[measure]}: {gap_words(gap)}"
     if measurement.unreadable:
         count = len(measurement.unreadable)
-        yield f"{count:,} {'photo' if count == 1 else 'photos'} could not be read and are left out."
+        yield f"{count:,} {'photo' if count == 1 else 'photos'} left out: impossible to read."
 
 
 def calibration_words(judged: Judged, measurement: Measurement) -> str:
@@ -56,10 +61,8 @@ def about(judged: Judged, measurement: Measurement, card: Card) -> Iterator[tupl
     """Names and values of what a reader must know to measure the same again."""
     examples = judged.examples
     splits = sorted(set(examples.split.tolist()))
-    yield (
-        "Dataset",
-        f"{examples.folder.name}, {' and '.join(splits)} part, fingerprint {examples.fingerprint[:12]}",
-    )
+    part = f"{' and '.join(splits)} part"
+    yield "Dataset", f"{examples.folder.resolve().name}, {part}, fingerprint {examples.fingerprint[:12]}"
     if card.dataset:
         same = card.dataset == examples.fingerprint
         yield (
@@ -84,9 +87,9 @@ def about(judged: Judged, measurement: Measurement, card: Card) -> Iterator[tupl
         yield "Threshold", f"{judged.labels[1].name} from {measurement.threshold:g} on"
     yield (
         "Intervals",
-        f"hold in 95 of 100 draws: {judged.units.resamples:,} times, as many {measurement.drawn_by} were drawn anew "
-        f"from the {measurement.drawn_from:,} there are. Not posts, since those of one photo share its score and "
-        "those of one author an audience.",
+        INTERVALS.format(
+            times=judged.units.resamples, units=measurement.drawn_by, count=measurement.drawn_from
+        ),
     )
     yield "Licence", card.licence
 
