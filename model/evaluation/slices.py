@@ -110,7 +110,7 @@ def masks_of(values: NDArray[Any]) -> dict[str, NDArray[np.bool_]]:
 
 
 def _by_quantile(values: NDArray[Any], known: NDArray[np.bool_]) -> dict[str, NDArray[np.bool_]]:
-    edges = np.unique(np.quantile(values[known], np.linspace(0, 1, QUANTILES + 1), method="nearest"))
+    edges = np.unique(np.quantile(values[known], np.linspace(0, 1, QUANTILES + 1), method="higher"))
     place = np.searchsorted(edges[1:-1], values, side="right")
     return {
         f"{_tidy(values[inside].min())} to {_tidy(values[inside].max())}": inside
@@ -120,7 +120,7 @@ def _by_quantile(values: NDArray[Any], known: NDArray[np.bool_]) -> dict[str, ND
 
 
 def _by_category(values: NDArray[Any], known: NDArray[np.bool_]) -> dict[str, NDArray[np.bool_]]:
-    text = values if values.dtype.kind in "iufb" else values.astype(str)
+    text = values if values.dtype.kind in "iufbM" else values.astype(str)
     names, posts = np.unique(text[known], return_counts=True)
     common = np.sort(np.argsort(-posts, kind="stable")[: MOST if len(names) > MOST + 1 else None])
     masks = {_tidy(names[at]): known & (text == names[at]) for at in common}

@@ -13,8 +13,8 @@ from model.evaluation.slices import Gap
 
 INTERVALS = (
     "hold in 95 of 100 draws: {times:,} times, as many {units} were drawn anew from the {count:,} there are. "
-    "Not posts, since those of one photo share its score, and those of one author an audience. The interval of a "
-    "gap allows for having picked the two slices that differ most."
+    "Not posts, since those of one photo share its score, and those of one author an audience. The interval "
+    "of a gap allows for having picked the two slices that differ most."
 )
 TITLES = {"accuracy": "accuracy", "auc": "AUC", "mean_score": "mean score"}
 
