@@ -70,19 +70,7 @@ def about(judged: Judged, measurement: Measurement, card: Card) -> Iterator[tupl
             "this dataset's train part" if same else f"another dataset, fingerprint {card.dataset[:12]}",
         )
     yield "Training", card.training
-    yield (
-        "Judge's file",
-        ", ".join(
-            words
-            for words in (
-                f"{card.input_size} x {card.input_size} pixels",
-                card.precision or "",
-                f"opset {card.opset}" if card.opset else "",
-                f"temperature {card.temperature:g}" if card.temperature else "",
-            )
-            if words
-        ),
-    )
+    yield "Judge's file", _file(card)
     if measurement.threshold is not None:
         yield "Threshold", f"{judged.labels[1].name} from {measurement.threshold:g} on"
     yield (
@@ -92,6 +80,16 @@ def about(judged: Judged, measurement: Measurement, card: Card) -> Iterator[tupl
         ),
     )
     yield "Licence", card.licence
+
+
+def _file(card: Card) -> str:
+    words = (
+        f"{card.input_size} x {card.input_size} pixels",
+        card.precision or "",
+        f"opset {card.opset}" if card.opset else "",
+        f"temperature {card.temperature:g}" if card.temperature else "",
+    )
+    return ", ".join(word for word in words if word)
 
 
 def _between(one: Interval) -> str:
