@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -118,6 +120,19 @@ def test_what_goes_wrong_is_told_in_one_sentence(
     assert told.err.startswith("deepselfie: ")
     assert told.err.count("\n") == 1
     assert told.out == ""
+
+
+@pytest.mark.e2e
+def test_a_disk_that_fills_is_told_in_one_sentence_and_leaves_nothing(run: Path, tmp_path: Path) -> None:
+    limited = ["bash", "-c", 'ulimit -f 8; exec "$@"', "-", sys.executable, "-m", "bot"]
+    arguments = ["model", "export", str(run / "best.pt"), "--out", str(tmp_path / "judge.onnx")]
+    done = subprocess.run([*limited, *arguments], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("deepselfie: ")
+    assert "File too large" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("step", ["evaluate", "export", "ensemble", "card"])

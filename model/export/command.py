@@ -177,6 +177,11 @@ def _told(run: Callable[[], None]) -> int:
     except (DatasetError, ExportRefused, JudgeRefused, TrainingFailed) as error:
         print(f"deepselfie: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        where = error.filename or "a temporary file"
+        reason = f"{where}: {error.strerror}; nothing was written, make room and try again"
+        print(f"deepselfie: {reason}", file=sys.stderr)
+        return 1
     except ValidationError as error:
         first = error.errors()[0]
         print(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from math import prod
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any, Protocol
@@ -100,7 +102,9 @@ def photographs(examples: Examples, side: int) -> Trial:
     """
     shape = (max(1, len(examples.photos)), side, side, 3)
     with TemporaryFile() as file:
-        photos: NDArray[np.uint8] = np.memmap(file, np.uint8, "w+", shape=shape)
+        # Else a disk that fills while photos are written to the map would end the process without a word.
+        os.posix_fallocate(file.fileno(), 0, prod(shape))
+        photos: NDArray[np.uint8] = np.memmap(file, np.uint8, "r+", shape=shape)
     readable: list[NDArray[np.int64]] = []
     filled = 0
     for batch in squares(examples, side, "reading validation photos"):
