@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Score = Annotated[float, Field(ge=0, le=1)]
 
 METADATA_KEY = "card"
+
+Precision = Literal["fp32", "fp16", "int8"]
+"""What a file's weights are stored in; "int8" also computes in it, "fp16" does not."""
 
 
 class Label(BaseModel):
@@ -19,6 +22,33 @@ class Label(BaseModel):
 
     name: Annotated[str, Field(min_length=1)]
     value: Score
+
+
+class Sample(BaseModel):
+    """What the file said, where it was made, about one square of model/patterns.py."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seed: Annotated[int, Field(ge=0)]
+    probabilities: tuple[Score, ...]
+
+
+class Parity(BaseModel):
+    """How the file was checked against what it was made of, and how a server can check it again."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    gap: Annotated[float, Field(ge=0)]
+    """Largest difference of a probability."""
+    photos: Annotated[int, Field(ge=0)]
+    """How many photos that was measured on, besides the samples."""
+    same_verdicts: Score = 1.0
+    """Share of the photos that kept their likeliest label."""
+    auc_gap: Annotated[float, Field(ge=0)] | None = None
+    """By how much the AUC changed; None where it was not measured."""
+    tolerance: Annotated[float, Field(gt=0)]
+    """How far a server's probabilities for the samples may be from these."""
+    samples: tuple[Sample, ...] = ()
 
 
 class Card(BaseModel):
@@ -38,15 +68,25 @@ class Card(BaseModel):
     input_size: Annotated[int, Field(ge=16, le=2048)]
     """Side of the square the judge expects, in pixels."""
     reference: tuple[Score, ...] = ()
-    """Scores of the validation photos as ascending quantiles, evenly spaced; empty when unknown."""
+    """Scores of photos it did not learn from as ascending quantiles, evenly spaced; empty when unknown."""
     reference_name: str = ""
-    """What those validation photos are, as it reads after "better than 83 % of": "drawn portraits"."""
+    """What those photos are, as it reads after "better than 83 % of": "drawn portraits"."""
     caution: Annotated[str, Field(max_length=120)] = ""
     """One sentence that every reply carries, for a judge that must not be taken at its word."""
     training: str
     metrics: dict[str, float] = {}
     """What was measured; `accuracy`, the share of test photos it was right about, is told with each score."""
     licence: str
+    dataset: str = ""
+    """Fingerprint of the dataset it learned from; empty when unknown."""
+    members: tuple[str, ...] = ()
+    """Of an ensemble: name and version of each judge whose probabilities it averages."""
+    opset: Annotated[int, Field(ge=1)] | None = None
+    """Version of ONNX's operators in the graph; None in files older than this field, like those below."""
+    precision: Precision | None = None
+    temperature: Annotated[float, Field(gt=0)] | None = None
+    """What the logits are divided by in the graph, so that "70 %" is right in 70 of 100."""
+    parity: Parity | None = None
 
     @field_validator("metrics")
     @classmethod

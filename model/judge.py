@@ -94,7 +94,9 @@ def _load(file: Path, threads: int) -> ort.InferenceSession:
 def _read_card(file: Path, session: ort.InferenceSession) -> Card:
     text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
     if text is None:
-        raise JudgeRefused(f"{file}: its metadata holds no {METADATA_KEY!r}; export it with `model/training`")
+        raise JudgeRefused(
+            f"{file}: its metadata holds no {METADATA_KEY!r}; export it with `deepselfie model export`"
+        )
     try:
         return Card.model_validate_json(text)
     except ValidationError as error:

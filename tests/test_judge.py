@@ -60,11 +60,33 @@ def test_a_card_tells_how_often_the_judge_is_right_if_anybody_has_measured_it() 
         ({"metrics": {"accuracy": 86.9}}, "accuracy is 86.9; give it as a share of all, from 0 to 1"),
         ({"metrics": {"accuracy": -0.1}}, "accuracy is -0.1"),
         ({"unknown": 1}, "unknown"),
+        ({"opset": 0}, "opset"),
+        ({"temperature": 0}, "temperature"),
+        ({"precision": "int4"}, "precision"),
+        ({"parity": {"gap": -1, "photos": 1, "tolerance": 0.1}}, "gap"),
+        (
+            {
+                "parity": {
+                    "gap": 0,
+                    "photos": 1,
+                    "tolerance": 0.1,
+                    "samples": [{"seed": 1, "probabilities": [2]}],
+                }
+            },
+            "samples",
+        ),
     ],
 )
 def test_a_card_that_contradicts_itself_is_refused(fields: dict[str, object], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         Card.model_validate(CARD.model_dump() | fields)
+
+
+def test_a_card_from_before_files_said_how_they_were_made_is_still_read() -> None:
+    new = {"dataset", "members", "opset", "precision", "temperature", "parity"}
+    card = Card.model_validate(CARD.model_dump(exclude=new))
+    assert (card.opset, card.precision, card.temperature, card.parity) == (None, None, None, None)
+    assert (card.dataset, card.members) == ("", ())
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:

@@ -22,9 +22,11 @@ from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 
 from model.card import Card, Label
+from model.export.files import export
+from model.export.refusal import ExportRefused
+from model.export.trial import Trial
 from model.judge import DEFAULT_FILE, Floats, Judge
 from model.pixels import Pixels, squish
-from model.training.export import ExportRefused, export
 from model.training.first_network import INPUT_SIZE, Network
 from model.training.people import SKIN_TONES
 from model.training.portraits import draw_portrait
@@ -183,7 +185,9 @@ def make(file: Path, portraits: int, seed: int, sheet: Path | None) -> Card:
     with TemporaryDirectory() as folder:
         # The features come from an exported file and not from torch, so that the head is fitted on exactly
         # what it will see when serving, 16-bit weights included; it also takes half the time.
-        backbone = export(network, card, Path(folder) / "backbone.onnx", trial=test.photos[:16])
+        backbone = export(
+            network, card, Path(folder) / "backbone.onnx", trial=Trial(test.photos[:16]), precision="fp16"
+        )
         embedding = embed(backbone, album.photos)
     weights, bias = fit_head(embedding[:fitted], album[slice(fitted)], network.typical_photo())
     logits = embedding @ weights + bias
@@ -191,7 +195,7 @@ def make(file: Path, portraits: int, seed: int, sheet: Path | None) -> Card:
     network.set_head(weights / divisor, bias / divisor)
     scores = 1 / (1 + np.exp(-logits[calibrated:] / divisor))
     card = with_results(card, scores, measure(scores, test))
-    export(network, card, file, trial=test.photos[:16])
+    export(network, card, file, trial=Trial(test.photos[:16]), precision="fp16")
     if sheet:
         contact_sheet(test[slice(96)], scores[:96]).save(sheet)
     return card
