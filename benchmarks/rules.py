@@ -56,7 +56,7 @@ RULES = {
     "faded filter": Rule(False, ("faded", "faded, warm")),
     "black and white": Rule(False, ("black and white",)),
     "border": Rule(
-        False, ("white above and below", "white all around", "white, squeezed in", "black border")
+        False, ("white above and below", "white all around", "white, painted over", "black border")
     ),
     "face about 1/3": Rule(False, ("third, before its own blur", "third, edges drawn out")),
 }
