@@ -122,5 +122,6 @@ def _ground(levels: Plane, shot: Shot, margins: tuple[int, int], rng: np.random.
         small = cv2.resize(levels, (side - 2 * across, side - 2 * down), interpolation=cv2.INTER_AREA)
         return cv2.copyMakeBorder(small, down, down, across, across, cv2.BORDER_REPLICATE)  # type: ignore[no-any-return]
     colour = {"white": rng.uniform(240, 255), "black": rng.uniform(0, 15)}.get(shot.border)
-    ground = rng.uniform(20, 235, 3) if colour is None else np.full(3, colour)
+    own = levels.mean((0, 1)) if rng.random() < 0.4 else rng.uniform(20, 235, 3)
+    ground = own if colour is None else np.full(3, colour)
     return np.ones((side, side, 1), np.float32) * ground.astype(np.float32)

@@ -97,11 +97,13 @@ EDITS = (
     "closer",
     "farther",
     "among others",
+    "among others",
     "filtered",
     "filtered",
     "bordered",
     "bordered",
     "in a larger scene",
+    "tiny in a larger scene",
     "tiny in a larger scene",
 )
 
