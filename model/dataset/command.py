@@ -22,6 +22,7 @@ NAMED = 3
 def label(arguments: Sequence[str]) -> int:
     """Label a dataset's posts."""
     options = label_parser().parse_args(arguments)
+    import duckdb
     from pydantic import ValidationError
 
     from model.dataset.posts import DatasetError
@@ -39,6 +40,8 @@ def label(arguments: Sequence[str]) -> int:
         return _refuse(
             f"{error.filename or options.folder} cannot be written or read: {error.strerror or error}"
         )
+    except duckdb.Error as error:
+        return _refuse(f"DuckDB gave up: {str(error).strip().partition(chr(10))[0]}")
     if outcome.faults:
         print(_left_out(outcome.faults), file=sys.stderr)
     found = _summary(names, outcome) | {"seconds": round(time.monotonic() - begin, 2)}

@@ -43,10 +43,15 @@ def spark() -> Any:
     from pyspark.sql import SparkSession  # noqa: PLC0415  (who stays with DuckDB need not install it)
 
     master = os.environ.get("SPARK_MASTER", "local[*]")
-    settings = {"spark.sql.session.timeZone": "UTC", "spark.ui.enabled": "false"}
+    settings = {
+        "spark.sql.session.timeZone": "UTC",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+    }
     if master.startswith("local"):
-        # Nobody else is to talk to it.
-        settings |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+        # Nobody else is to talk to it, and 200 pieces, its default, are for a cluster.
+        settings |= dict.fromkeys(("spark.driver.host", "spark.driver.bindAddress"), "127.0.0.1")
+        settings["spark.sql.shuffle.partitions"] = str(os.cpu_count())
     return ibis.pyspark.connect(SparkSession.builder.master(master).config(map=settings).getOrCreate())
 
 

@@ -64,6 +64,7 @@ def look(folder: Path, photos: Sequence[str], threads: int = 2) -> Looks:
         threads: How many photos are decoded at a time.
     """
     photos = sorted(photos)
+    folder.mkdir(parents=True, exist_ok=True)
     known = _remembered(folder)
     sights: dict[str, _Sight] = {}
     saved = time.monotonic()
@@ -116,6 +117,5 @@ def _remember(folder: Path, sights: dict[str, _Sight]) -> None:
     table = pa.table(
         [pa.array(column, kind.type) for column, kind in zip(columns, _SCHEMA, strict=True)], _SCHEMA
     )
-    folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / SIGHTS) as draft:
         pq.write_table(table, draft)

@@ -88,8 +88,8 @@ def assigned(posts: ibis.Table, splitting: Splitting, links: dict[str, str]) -> 
     """
     key: Any = posts.author
     if links:
-        table = pa.table({"_author": list(links), "_key": list(links.values())})
-        posts = posts.left_join(ibis.memtable(table), posts.author == ibis._["_author"])
+        firsts = ibis.memtable(pa.table({"_author": list(links), "_key": list(links.values())}))
+        posts = posts.left_join(firsts, posts.author == firsts["_author"])
         key = ibis.coalesce(posts["_key"], posts.author)
     draw = (ibis.literal(f"{splitting.seed}:") + key).hexdigest("md5").left(_DIGITS)
     train, validation, test = SPLITS
