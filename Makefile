@@ -24,7 +24,7 @@ bench: .venv/dev ## measure how fast it is here
 
 # Set PORTRAITS to a folder of real portraits, and the judge is tried on them as well.
 JUDGE := build/default-model
-default-model: .venv/dev ## make model/default.onnx anew: half an hour on two cores
+default-model: .venv/dev ## make model/default.onnx anew, from nothing
 	$(BIN)/deepselfie model simulate $(JUDGE)/network --photos 14400 --posts 20 --seed 2015 --correlation 0.7
 	$(BIN)/deepselfie model label $(JUDGE)/network
 	$(BIN)/deepselfie model train $(JUDGE)/network --out $(JUDGE)/run --pooling stages --alike take
@@ -32,7 +32,7 @@ default-model: .venv/dev ## make model/default.onnx anew: half an hour on two co
 	$(BIN)/deepselfie model evaluate model/default.onnx $(JUDGE)/network
 	@test -z "$(PORTRAITS)" || $(BIN)/python -m benchmarks.rules "$(PORTRAITS)"
 
-judge: .venv/dev ## make model/default.onnx anew, as it was until there was a network to draw
+judge: .venv/dev ## make the judge of before: its head knows nothing of likes
 	$(BIN)/python -m model.training.first_judge
 
 screenshot: .venv/dev browser ## take the README's picture of the page anew

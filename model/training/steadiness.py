@@ -1,7 +1,7 @@
 """A head that judges the photo and not who is in it: least squares, held steady over photos of the same take.
 
 Where several people took the same shot, each before a background of their own, their photos should get the
-same score. A feature counts for what it tells about the labels, and the less the more it varies within a take:
+same score. A feature counts for what it tells about labels, and the less the more it varies within a take:
 Fisher's discriminant, with a ridge.
 """
 
