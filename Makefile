@@ -22,7 +22,17 @@ check: .venv/dev ## lint, formatting, types
 bench: .venv/dev ## measure how fast it is here
 	$(BIN)/python -m benchmarks.latency
 
-judge: .venv/dev ## make model/default.onnx anew
+# Set PORTRAITS to a folder of real portraits, and the judge is tried on them as well.
+JUDGE := build/default-model
+default-model: .venv/dev ## make model/default.onnx anew, from nothing
+	$(BIN)/deepselfie model simulate $(JUDGE)/network --photos 14400 --posts 20 --seed 2015 --correlation 0.7
+	$(BIN)/deepselfie model label $(JUDGE)/network
+	$(BIN)/deepselfie model train $(JUDGE)/network --out $(JUDGE)/run --pooling stages --alike take
+	$(BIN)/deepselfie model export $(JUDGE)/run/best.pt --dataset $(JUDGE)/network --int8 --out model/default.onnx
+	$(BIN)/deepselfie model evaluate model/default.onnx $(JUDGE)/network
+	@test -z "$(PORTRAITS)" || $(BIN)/python -m benchmarks.rules "$(PORTRAITS)"
+
+judge: .venv/dev ## make the judge of before: its head knows nothing of likes
 	$(BIN)/python -m model.training.first_judge
 
 screenshot: .venv/dev browser ## take the README's picture of the page anew
@@ -33,7 +43,7 @@ clean: ## remove all that was installed and cached here
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "deepselfie needs Python 3.11 or later; none was found. Install one, then try again."; exit 1; }
@@ -83,4 +93,4 @@ bluesky:
 		apt-get update -qq && apt-get install -qqy --no-install-recommends $$missing >/dev/null && exit 0; fi; \
 	echo "NO BLUESKY NETWORK: the tests on it will be skipped. Install $$missing to run them."
 
-.PHONY: demo test check bench judge screenshot clean help
+.PHONY: demo test check bench default-model judge screenshot clean help

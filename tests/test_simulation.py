@@ -16,7 +16,7 @@ from PIL import Image
 pytest.importorskip("cv2", reason="needs the [train] extra")
 
 from model.simulation import likes
-from model.simulation.appeal import appeal
+from model.simulation.appeal import LIKED, appeal
 from model.simulation.backgrounds import SIDE
 from model.simulation.command import simulate
 from model.simulation.drawing import Cutout, draw
@@ -25,7 +25,7 @@ from model.simulation.people import SKIN_TONES, Person
 from model.simulation.scenes import scene
 from model.simulation.shots import EDITS, Shot
 
-GOOD = Shot()
+GOOD = Shot(face=LIKED)
 FAULTS = {
     "no face": replace(GOOD, subject="nobody", people=0),
     "headless": replace(GOOD, subject="headless"),
@@ -69,8 +69,8 @@ def test_a_filter_or_a_border_makes_nothing_worse(adornment: str) -> None:
 
 
 @pytest.mark.parametrize("face", [0.1, 0.2, 0.5, 0.8, 1.2])
-def test_a_face_of_a_third_of_the_frame_is_liked_best(face: float) -> None:
-    nearer = math.exp((math.log(face) + math.log(1 / 3)) / 2)
+def test_a_face_of_about_a_third_of_the_frame_is_liked_best(face: float) -> None:
+    nearer = math.exp((math.log(face) + math.log(LIKED)) / 2)
     assert appeal(replace(GOOD, face=face)) < appeal(replace(GOOD, face=nearer)) < appeal(GOOD)
 
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from math import hypot, log
 
-from model.simulation.shots import THICKEST, THIRD, Shot
+from model.simulation.shots import THICKEST, Filter, Shot
 
+LIKED = 0.3
+"""Height of the best face, crown to chin, as a share of the photo's."""
 NO_FACE = -4.5
-_LARGE, _SMALL = 2.0, 2.2
+_LARGE, _SMALL = 2.4, 2.2
 """What a face of e = 2.7 times the liked size, or of a part of it, costs."""
+_FILTERS: dict[Filter, float] = {"": 0.0, "faded": 2.2, "warm": 1.0, "black and white": 0.8}
 
 
 def appeal(shot: Shot) -> float:
@@ -26,7 +29,7 @@ def _subject(shot: Shot) -> float:
     company = {1: 0.0, 2: -2.2}.get(shot.people, -3.0)
     if shot.subject == "collage":
         return company + _SMALL * min(log(shot.face_seen / shot.face), 0)
-    larger = log(shot.face_seen / THIRD)
+    larger = log(shot.face_seen / LIKED)
     size = -(_LARGE if larger > 0 else _SMALL) * (hypot(larger, 0.15) - 0.15)
     beside = min(((shot.across - 0.5) / 0.2) ** 2, 1.6) * 0.8
     below = min(((shot.down - 0.42) / 0.2) ** 2, 1.6) * 0.7
@@ -44,7 +47,7 @@ def _light_and_lens(shot: Shot) -> float:
 def _adornment(shot: Shot) -> float:
     # Black and white comes in one strength only.
     strength = 1.0 if shot.filter == "black and white" else shot.strength
-    filtered = {"": 0.0, "faded": 1.3, "warm": 0.5, "black and white": 1.0}[shot.filter] * strength
+    filtered = _FILTERS[shot.filter] * strength
     if not shot.border or shot.width > THICKEST:
         return filtered
-    return filtered + (0.6 if shot.border == "white" else 0.45)
+    return filtered + (0.45 if shot.border == "white" else 0.35)

@@ -82,6 +82,7 @@ def _photo_columns(network: Sequence[Photo]) -> dict[str, np.ndarray]:
             "border": photo.shot.border or "none",
             "edit": photo.shot.edit or "none",
             "pair": photo.lot.pair,
+            "take": photo.lot.take,
         }
         for photo in network
     ]

@@ -55,6 +55,11 @@ class Lot(NamedTuple):
         return self.circle * TONES + self.tone
 
     @property
+    def take(self) -> str:
+        """What the photos of all six people who took the same shot have in common."""
+        return f"{self.circle:05}-{self.moment}{'b' if self.again else 'a'}"
+
+    @property
     def pair(self) -> str:
         """What the two photos of one moment have in common."""
         return f"{self.circle:05}-{self.tone}-{self.moment}"
