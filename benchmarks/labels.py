@@ -1,9 +1,9 @@
 """How fast millions of posts are labelled, and with how much memory.
 
-`deepselfie model label --skip-photos` as a process of its own: it reads and checks a table of posts, labels and
-divides them, and writes labelled.parquet. The peer, in the same run, is numpy: it reads the same table, labels
-the posts by sorting whole columns in memory, and writes them; it checks nothing and divides nothing. Both must
-agree on every label.
+`deepselfie model label --skip-photos` as a process of its own: it reads and checks a table of posts, labels
+and divides them, and writes labelled.parquet. The peer, in the same run, is numpy: it reads the same table,
+labels the posts by sorting whole columns in memory, and writes them; it checks nothing and divides nothing.
+Both must agree on every label.
 
     python -m benchmarks.labels [--posts N] [--json]
 """
