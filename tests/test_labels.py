@@ -330,3 +330,15 @@ def test_spark_gives_the_same_labels_as_duckdb_row_for_row(tmp_path: Path) -> No
     assert one.num_rows == 2200
     assert one.to_pylist() == other.to_pylist()
     assert (tmp_path / "duckdb/dataset.json").read_text() == (tmp_path / "spark/dataset.json").read_text()
+
+
+@pytest.mark.e2e
+def test_the_benchmark_compares_with_numpy_label_by_label(repository: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks.labels", "--posts", "20000", "--json"]
+    done = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["peer"].keys() == {"seconds", "cpu_seconds", "peak_megabytes"}
+    assert found["posts_per_second"] == pytest.approx(20_000 / found["seconds"])
+    assert 50 < found["peak_megabytes"] < 2000

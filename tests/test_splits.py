@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import ibis
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -198,6 +202,36 @@ def test_what_was_seen_is_not_looked_at_again_unless_it_changes(tmp_path: Path) 
     assert second.photos == tuple(names)
     assert second.hashes[0] == first.hashes[0]
     assert second.hashes[1] == perceptual_hash(encoded(portrait()))
+
+
+def test_a_run_that_is_interrupted_keeps_what_it_saw(tmp_path: Path) -> None:
+    write_photos(write_posts(tmp_path, 601), 601)
+    # Whoever reads this one waits for a writer: by then, those before it were seen.
+    gate = tmp_path / "photos/000500.png"
+    gate.unlink()
+    os.mkfifo(gate)
+    command = [sys.executable, "-m", "bot", "model", "label", str(tmp_path)]
+
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        writer = opened_for(gate, child)
+        child.send_signal(signal.SIGINT)
+        os.close(writer)
+        assert child.wait(60) == 130
+
+    seen = pq.read_table(tmp_path / SIGHTS)["photo"].to_pylist()
+    assert {f"photos/{number:06}.png" for number in range(256)} <= set(seen)
+    assert not (tmp_path / "labelled.parquet").exists()
+
+
+def opened_for(gate: Path, child: subprocess.Popen[bytes]) -> int:
+    """Wait until a process reads a named pipe, and open it for writing."""
+    deadline = time.monotonic() + 60
+    while child.poll() is None and time.monotonic() < deadline:
+        try:
+            return os.open(gate, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            time.sleep(0.02)
+    raise AssertionError("nobody read the pipe")
 
 
 def test_a_damaged_memory_of_what_was_seen_is_made_anew(tmp_path: Path) -> None:
