@@ -13,17 +13,20 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from model.training.checkpoint import load
+from model.training.checkpoint import build, load
 from model.training.command import train
+from model.training.config import Config
+from model.training.trunk import Trunk, runner
 from tests.datasets import bright_or_dark
 
 pytestmark = pytest.mark.e2e
 
-TINY = ("--backbone", "tiny", "--rate", "1e-3", "--batch", "16", "--processes", "1", "--epochs", "3")
+TINY = ("--backbone", "tiny", "--rate", "3e-4", "--batch", "16", "--processes", "1", "--epochs", "3")
 SECONDS = 120
 
 
@@ -266,3 +269,27 @@ def test_training_stops_when_nothing_gets_better(dataset: Path, tmp_path: Path) 
     out = tmp_path / "run"
     assert train(command(dataset, out, *still)) == 0
     assert load(out / "last.pt").epoch < 50
+
+
+@pytest.mark.parametrize(("pooling", "depth"), [("last", 4), ("last", 2), ("stages", 4), ("stages", 2)])
+def test_onnx_runtime_computes_the_frozen_part_as_torch_does(pooling: str, depth: int) -> None:
+    network = build(Config.model_validate({"backbone": "tiny", "pooling": pooling}), 2)
+    trunk, cpu = Trunk(network, depth), torch.device("cpu")
+    photos = np.random.default_rng(0).integers(0, 256, (5, 64, 64, 3), np.uint8)
+    slow, fast = (runner(trunk, cpu, count)(photos) for count in (5, 5000))
+    assert len(slow) == (1 if depth == 4 else 2)
+    for one, other in zip(slow, fast, strict=True):
+        assert one.shape == other.shape
+        assert np.allclose(one, other, rtol=1e-4, atol=1e-4)
+
+
+def test_a_run_begins_with_another_one_s_backbone_and_head(dataset: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert train(command(dataset, first)) == 0
+    best = first / "best.pt"
+    still = ("--weights", str(best), "--freeze", "2", "--rate", "1e-12", "--epochs", "1")
+    assert train(command(dataset, second, *still)) == 0
+    before, after = load(best), load(second / "last.pt")
+    assert after.metrics["loss"] == pytest.approx(before.metrics["loss"], abs=1e-3)
+    for name, value in before.state.items():
+        assert torch.allclose(value, after.state[name], atol=1e-6), name

@@ -58,11 +58,14 @@ class Config(BaseModel):
     )
     epochs: Annotated[int, Field(ge=1)] = Field(20, description="how often every photo is looked at")
     batch: Annotated[int, Field(ge=1)] = Field(64, description="photos a step, over all processes")
-    rate: Positive = Field(1e-4, description="learning rate of the backbone")
+    rate: Positive = Field(1e-5, description="learning rate of the backbone")
     head_rate: Positive = Field(10, description="the new head's learning rate, as a multiple of that")
     optimiser: Literal["adamw", "adam", "sgd"] = Field("adamw", description="what turns gradients into steps")
     momentum: Share = Field(0.9, description="of SGD")
     decay: NotNegative = Field(0.01, description="weight decay")
+    head_decay: NotNegative | Literal["auto"] = Field(
+        "auto", description="the head's, with AdamW; auto: a hundredth of the number of features it sees"
+    )
     schedule: Literal["constant", "step", "cosine", "one-cycle"] = Field(
         "cosine", description="the learning rate over time; step: a tenth after each third"
     )

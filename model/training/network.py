@@ -82,7 +82,7 @@ class Network(nn.Module):  # type: ignore[misc]  # torch is untyped here
         """
         x, taps = self._walk(self._normalised(photos), 0, depth)
         pooled = _pooled(taps)
-        return x, torch.cat(pooled, 1) if pooled else x.new_zeros(len(x), 0)
+        return x, torch.cat(pooled, 1) if pooled else x.flatten(1)[:, :0].float()
 
     def finish(self, x: torch.Tensor, pooled: torch.Tensor, depth: int) -> torch.Tensor:
         """Take what `begin` gave through the blocks from `depth` on, to the features (n, F)."""

@@ -26,7 +26,7 @@ from model.training.rates import factor
 from model.training.sources import Fed, Means, Setting, Source, source
 from model.training.trainer import Totals, Trainer, accelerator, seed_step
 from model.training.trunk import Trunk
-from model.training.weights import NONE, chosen, load_weights
+from model.training.weights import NONE, chosen, load_head, load_weights
 
 STANDARD_PHOTOS = 512
 """That the features' means and spreads are taken from."""
@@ -76,10 +76,12 @@ class Run:
         self.learnt, self.held_out = (part(examples, name, config) for name in ("train", "validation"))
         self.network = build(config, len(examples.labels))
         self.depth = frozen_blocks(self.network, config)
+        self.has_head = bool(earlier)
         if earlier:
             self.network.load_state_dict(earlier.state)
         else:
             load_weights(self.network.backbone, config.weights)
+            self.has_head = load_head(self.network, config.weights)
         self.now = Progress()
         self.commit = commit()
         self.team = accelerator(config)
@@ -96,7 +98,7 @@ class Run:
         self.network.to(self.team.device)
         norms = chosen(self.network.backbone, self.config.weights) == NONE
         learner = Learner(self.network, self.depth, norms=norms)
-        if not self.earlier:
+        if not self.has_head:
             self._standardise()
         self.trainer = Trainer(learner, self.config, self.team)
         if self.earlier:

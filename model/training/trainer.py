@@ -121,10 +121,10 @@ class Trainer:
 
 
 def _optimiser(learner: Learner, config: Config) -> torch.optim.Optimizer:
-    head = learner.network.head.parameters()
-    backbone = [value for value in learner.network.backbone.parameters() if value.requires_grad]
+    network = learner.network
+    backbone = [value for value in network.backbone.parameters() if value.requires_grad]
     groups: list[dict[str, Any]] = [
-        {"params": list(head), "highest": config.rate * config.head_rate},
+        {"params": list(network.head.parameters()), "highest": config.rate * config.head_rate},
         {"params": backbone, "highest": config.rate},
     ]
     for group in groups:
@@ -134,6 +134,9 @@ def _optimiser(learner: Learner, config: Config) -> torch.optim.Optimizer:
             return torch.optim.SGD(groups, momentum=config.momentum, weight_decay=config.decay)
         case "adam":
             return torch.optim.Adam(groups, weight_decay=config.decay)
+    # AdamW keeps weights below the decay's inverse: the more features, the smaller each weight has to be.
+    auto = config.head_decay == "auto"
+    groups[0]["weight_decay"] = network.features / 100 if auto else config.head_decay
     return torch.optim.AdamW(groups, weight_decay=config.decay)
 
 

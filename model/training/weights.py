@@ -10,6 +10,7 @@ import torch
 
 from model.training.backbones import Backbone
 from model.training.failure import TrainingFailed
+from model.training.network import Network
 
 AUTO, PACKAGE, NONE = "auto", "package", "none"
 _OURS = "backbone.published."
@@ -57,6 +58,18 @@ def load_weights(backbone: Backbone, weights: str) -> None:
     backbone.published.load_state_dict(found)
 
 
+def load_head(network: Network, weights: str) -> bool:
+    """Give a network the head of another run's checkpoint; says whether there was one that fits."""
+    if weights in (AUTO, PACKAGE, NONE):
+        return False
+    found, wanted = _read(Path(weights), ours=""), network.state_dict()
+    names = ("head.weight", "head.bias", "centre", "spread")
+    if not all(name in found and found[name].shape == wanted[name].shape for name in names):
+        return False
+    network.load_state_dict({name: found[name] for name in names}, strict=False)
+    return True
+
+
 def identity(backbone: Backbone, weights: str) -> str:
     """Says which weights these are: a checksum of their file; empty for none."""
     weights = chosen(backbone, weights)
@@ -78,7 +91,7 @@ def _mismatch(wanted: dict[str, torch.Tensor], found: dict[str, torch.Tensor]) -
     return ""
 
 
-def _read(file: Path) -> dict[str, torch.Tensor]:
+def _read(file: Path, ours: str = _OURS) -> dict[str, torch.Tensor]:
     try:
         if file.suffix == ".safetensors":
             from safetensors.torch import load  # noqa: PLC0415  (comes with Accelerate)
@@ -99,5 +112,5 @@ def _read(file: Path) -> dict[str, torch.Tensor]:
         isinstance(value, torch.Tensor) for value in content.values()
     ):
         raise TrainingFailed(f"weights {file} hold no table of named tensors; save a state_dict")
-    ours = {name.removeprefix(_OURS): value for name, value in content.items() if name.startswith(_OURS)}
-    return ours or content
+    published = {name.removeprefix(ours): value for name, value in content.items() if name.startswith(ours)}
+    return published or content
