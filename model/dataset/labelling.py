@@ -106,7 +106,7 @@ def _check_enough(competing: int, total: int, rules: likes.Rules | None) -> None
         fewest, most = rules.followers
         raise DatasetError(
             f"{competing:,} of {total:,} posts can be labelled, a group needs {rules.group}: they must be "
-            f"older than {rules.older_than} days, by people with {fewest:,} to {most:,} followers, with "
+            f"older than {rules.older_than} days, by people with {fewest:,} to {most:,} followers, "
             f"{rules.max_tags} tags at most, {rules.faces} faces at least and a readable photo; widen that"
         )
 

@@ -72,6 +72,12 @@ class Config(BaseModel):
     smoothing: Share = Field(0, description="share of each label's odds that goes to all labels alike")
     clip: NotNegative = Field(1, description="largest norm of the gradients; 0: no limit")
     rank: NotNegative = Field(0, description="weight of the loss over pairs of photos (column `pair`)")
+    alike: str = Field(
+        "",
+        description="column that says which photos are of one shot: the head is fitted at once, by least "
+        "squares, and what differs within a shot counts for little; for frozen backbones",
+    )
+    steadiness: NotNegative = Field(20, description="weight of the differences within a shot, with --alike")
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto: bf16 on GPUs that have it, otherwise fp32"
     )

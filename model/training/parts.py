@@ -31,6 +31,8 @@ class Part:
     """(p,): a photo's mean label, 0-1 from worst to best by the labels' values."""
     partner: Indices
     """(p,): which photo it is an edit of; -1 for none."""
+    shots: NDArray[np.str_]
+    """(p,): photos of one shot have the same."""
 
     @cached_property
     def posts_a_photo(self) -> float:
@@ -86,7 +88,17 @@ def part(examples: Examples, name: str, config: Config) -> Part:
         counts,
         counts @ values / counts.sum(1),
         _partners(chosen, kept) if config.rank else np.full(len(kept), -1),
+        _shots(chosen, config.alike)[kept] if config.alike else np.empty(0, str),
     )
+
+
+def _shots(examples: Examples, column: str) -> NDArray[np.str_]:
+    if column not in examples.columns:
+        there = ", ".join(sorted(examples.columns))
+        raise TrainingFailed(f"--alike is {column!r}, {examples.folder} has no such column, but {there}")
+    shots = np.empty(len(examples.photos), dtype=object)
+    shots[examples.photo] = examples.columns[column]
+    return shots.astype(str)
 
 
 def _partners(examples: Examples, kept: Indices) -> Indices:

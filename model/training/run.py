@@ -23,7 +23,8 @@ from model.training.network import Network
 from model.training.parts import part
 from model.training.progress import Progress, earlier_run
 from model.training.rates import factor
-from model.training.sources import Fed, Means, Setting, Source, source
+from model.training.sources import Fed, FromCache, Means, Setting, Source, source
+from model.training.steadiness import steady_head
 from model.training.trainer import Totals, Trainer, accelerator, seed_step
 from model.training.trunk import Trunk
 from model.training.weights import NONE, chosen, load_head, load_weights
@@ -52,7 +53,7 @@ def train(examples: Examples, out: Path, config: Config, means: Means) -> Checkp
     with ExitStack() as closing:
         run.prepare(means, closing)
         while not run.is_over:
-            run.epoch()
+            run.fit() if config.alike else run.epoch()
     return load(out / BEST)
 
 
@@ -110,7 +111,35 @@ class Run:
     def is_over(self) -> bool:
         """Whether all epochs are done, or enough were in vain."""
         given_up = bool(self.config.patience) and self.now.waited >= self.config.patience
-        return self.now.epoch >= self.config.epochs or given_up
+        return self.now.epoch >= (1 if self.config.alike else self.config.epochs) or given_up
+
+    def fit(self) -> None:
+        """Fit the head to all features at once: they stay as they are.
+
+        Raises:
+            TrainingFailed: They do not.
+        """
+        begun = time.monotonic()
+        if not isinstance(self.train_source, FromCache) or self.depth < len(self.network.backbone.blocks):
+            raise TrainingFailed(
+                "--alike needs a frozen backbone, photos that are not augmented, and a cache for their "
+                "features; add --freeze all, --augment off, or a larger --cache"
+            )
+        cache = self.train_source.cache
+        [features] = cache.rows(kept := np.flatnonzero(cache.readable))
+        centre, spread = features.mean(0), features.std(0)
+        self.network.standardise(torch.from_numpy(centre), torch.from_numpy(spread))
+        features = (features - self.network.centre.cpu().numpy()) / self.network.spread.cpu().numpy()
+        weight, bias = steady_head(
+            features, self.learnt.counts[kept], self.learnt.shots[kept], steadiness=self.config.steadiness
+        )
+        with torch.no_grad():
+            self.network.head.weight.copy_(torch.from_numpy(weight))
+            self.network.head.bias.copy_(torch.from_numpy(bias))
+        batches = self.learnt.batches(self.config.batch)
+        self.now.totals = self.trainer.evaluate(self._feed(self.train_source, batches), self.learnt)
+        self.now.seconds = time.monotonic() - begun
+        self._close_epoch()
 
     def epoch(self) -> None:
         """Learn from each photo once, or from those that are left; then look at the validation part."""
