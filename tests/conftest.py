@@ -1,8 +1,10 @@
-"""A real Valkey, shared by all tests and emptied for each."""
+"""A real Valkey, shared by all tests and emptied for each; and what takes minutes, started first."""
 
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,9 +15,40 @@ from redis import Redis
 from bot.processes import Processes
 from bot.valkey import start_valkey
 from tests import bluesky_network
+from tests.chain import Chain
 from tests.sandbox import Network, join, sandbox
 
 OURS = ("BLUESKY_", "BOT_", "MASTODON_", "REDIS_", "SANDBOX_", "WORKER_", "X_")
+
+
+CHAIN = pytest.StashKey[Chain]()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs the chain's end comes last."""
+    items.sort(key=_needs_chain)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Start the chain, if a test will need it, before the first test."""
+    if not session.config.option.collectonly and any(map(_needs_chain, session.items)):
+        session.config.stash[CHAIN] = Chain(Path(tempfile.mkdtemp(prefix="chain-")))
+
+
+def _needs_chain(item: pytest.Item) -> bool:
+    return "chain" in getattr(item, "fixturenames", ())
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """End the chain, if it is still under way, and remove what it made."""
+    if chain := session.config.stash.get(CHAIN, None):
+        chain.stop()
+        shutil.rmtree(chain.folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def chain(pytestconfig: pytest.Config) -> Chain:
+    return pytestconfig.stash[CHAIN]
 
 
 @pytest.fixture(scope="session", autouse=True)

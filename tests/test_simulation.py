@@ -10,10 +10,9 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-
-pytest.importorskip("cv2", reason="needs the [train] extra")
 
 from model.simulation import likes
 from model.simulation.appeal import LIKED, appeal
@@ -173,7 +172,6 @@ def files(folder: Path) -> dict[str, bytes]:
 def test_the_command_draws_a_dataset_and_goes_on_where_it_was_interrupted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pq = pytest.importorskip("pyarrow.parquet")
     assert run(tmp_path / "whole", "--json", "--contact-sheet", str(tmp_path / "sheet.png")) == 0
     truth = json.loads(capsys.readouterr().out)
     assert (truth["photos"], truth["posts"], truth["authors"]) == (12, 36, 6)

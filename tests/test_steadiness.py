@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-pytest.importorskip("sklearn", reason="needs the [train] extra")
-
 from model.training.steadiness import steady_head
 
 PHOTOS, FEATURES, PEOPLE = 600, 8, 6

@@ -27,7 +27,7 @@ from model.export.trial import Trial
 
 CALIBRATED_ON = 512  # photos
 FEW_OUTPUTS = 16
-SPARED = (0, 10, 20, 30, 40)
+SPARED = (0, 10, 20, 40, 60, 80)
 """How many of the first nodes keep their 32 bits, in the order of trying."""
 
 _WEIGHING, _PASSING = ("Conv", "Gemm"), ("Add", "Clip", "MaxPool", "Relu")
