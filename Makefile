@@ -25,7 +25,7 @@ bench: .venv/dev ## measure how fast it is here
 # Set PORTRAITS to a folder of real portraits, and the judge is tried on them as well.
 JUDGE := build/default-model
 default-model: .venv/dev ## make model/default.onnx anew, from nothing
-	$(BIN)/deepselfie model simulate $(JUDGE)/network --photos 14400 --posts 20 --seed 2015 --correlation 0.7
+	$(BIN)/deepselfie model simulate $(JUDGE)/network --photos 14400 --posts 20 --seed 2015 --correlation 0.75
 	$(BIN)/deepselfie model label $(JUDGE)/network
 	$(BIN)/deepselfie model train $(JUDGE)/network --out $(JUDGE)/run --pooling stages --alike take
 	$(BIN)/deepselfie model export $(JUDGE)/run/best.pt --dataset $(JUDGE)/network --int8 --out model/default.onnx

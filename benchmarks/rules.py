@@ -26,8 +26,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from benchmarks.rules_edits import COLLAGES, EDITS, Face, Portrait, collage
-from benchmarks.rules_faces import Finder
+from model.dataset.faces_detectors import BlazeFace
+from model.dataset.faces_frame import framed
 from model.judge import DEFAULT_FILE, Judge, JudgeRefused
+from model.pixels import PhotoRejected
 from model.square import squeezed
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
@@ -100,17 +102,28 @@ def photo_files(folder: Path) -> list[Path]:
 
 def read(files: Iterable[Path]) -> Iterable[Portrait]:
     """The photos in which a face is found, upright, the group being the name of the sub-folder."""
-    finder = Finder()
+    detector = BlazeFace(threads=1)
     for file in files:
         try:
+            face = find_face(file.read_bytes(), detector)
             with Image.open(file) as image:
                 photo = ImageOps.exif_transpose(image).convert("RGB")
-        except (OSError, UnidentifiedImageError):
+        except (OSError, UnidentifiedImageError, PhotoRejected):
             continue
         photo.thumbnail((LARGEST, LARGEST))
-        boxes = finder(np.asarray(photo))
-        if boxes:
-            yield Portrait(photo, Face.of_box(boxes[0]), file.parent.name)
+        if face:
+            yield Portrait(photo, face.scaled(photo.width, photo.height), file.parent.name)
+
+
+def find_face(photo: bytes, detector: BlazeFace) -> Face | None:
+    """The surest face of an encoded photo; in shares of its width and height, not in pixels."""
+    frame = framed(photo, detector.side)
+    boxes = detector([frame])[0]
+    if not len(boxes):
+        return None
+    margins = np.array([(detector.side - frame.width) // 2, (detector.side - frame.height) // 2])
+    corners = (boxes[0].reshape(2, 2) - margins) / (frame.width, frame.height)
+    return Face.of_box(*map(float, corners.ravel()))
 
 
 def measure(judge: Judge, portraits: Sequence[Portrait]) -> dict[str, Any]:

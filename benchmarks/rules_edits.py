@@ -18,18 +18,21 @@ THIRD, TINY = 1 / 3, 0.09  # of the photo's height
 
 @dataclass(frozen=True)
 class Face:
-    """Where a face is, in pixels: its centre, and its height from crown to chin."""
+    """Where a face is in a photo, in its pixels: the centre, and the height from crown to chin."""
 
     x: float
     y: float
     height: float
 
     @classmethod
-    def of_box(cls, box: tuple[float, float, float, float]) -> Face:
-        """Of a detector's left, top, right and bottom."""
-        left, top, right, bottom = box
+    def of_box(cls, left: float, top: float, right: float, bottom: float) -> Face:
+        """Of a detector's box."""
         height = (bottom - top) * CROWN_TO_CHIN
         return cls((left + right) / 2, bottom - height / 2, height)
+
+    def scaled(self, across: float, down: float) -> Face:
+        """In other units."""
+        return Face(self.x * across, self.y * down, self.height * down)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from PIL import Image
 
 from benchmarks import rules
 from benchmarks.rules_edits import COLLAGES, EDITS, TINY, Face, Portrait, collage
-from benchmarks.rules_faces import FILE, Finder
+from model.dataset.faces_detectors import BlazeFace
 from tests.photos import portrait
 
 ASTRONAUT = Portrait(portrait(), Face(224, 112, 127), "")
@@ -34,8 +35,11 @@ def detail(photo: Image.Image) -> float:
 
 def face_share(photo: Image.Image) -> float:
     """Height of the face that is found, as a share of the photo's."""
-    box = Finder()(np.asarray(photo.convert("RGB")))[0]
-    return Face.of_box(box).height / photo.height
+    encoded = BytesIO()
+    photo.save(encoded, "PNG")
+    face = rules.find_face(encoded.getvalue(), BlazeFace(threads=1))
+    assert face
+    return face.height
 
 
 @pytest.mark.parametrize("way", rules.RULES["darker"].ways)
@@ -80,7 +84,6 @@ def test_collages_show_every_member_once() -> None:
         assert np.ptp(counts[-members:]) == 0
 
 
-@pytest.mark.skipif(not FILE.is_file(), reason="needs the detector")
 def test_a_face_is_brought_to_the_size_that_is_asked_for() -> None:
     assert face_share(ASTRONAUT.photo) == pytest.approx(127 / 512, rel=0.1)
     assert face_share(edited("face fills 0.9")) == pytest.approx(0.9, rel=0.2)
@@ -117,7 +120,6 @@ def test_groups_are_compared_by_their_mean_scores() -> None:
 
 
 @pytest.mark.e2e
-@pytest.mark.skipif(not FILE.is_file(), reason="needs the detector")
 def test_the_command_measures_a_folder_and_skips_what_shows_no_face(tmp_path: Path) -> None:
     for group in ("one", "other"):
         (tmp_path / group).mkdir()
@@ -135,8 +137,6 @@ def test_the_command_measures_a_folder_and_skips_what_shows_no_face(tmp_path: Pa
 
 @pytest.mark.e2e
 def test_a_folder_without_portraits_is_one_sentence(tmp_path: Path) -> None:
-    if not FILE.is_file():
-        pytest.skip("needs the detector")
     command = [sys.executable, "-m", "benchmarks.rules", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1

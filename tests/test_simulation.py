@@ -18,6 +18,7 @@ from model.simulation import likes
 from model.simulation.appeal import LIKED, appeal
 from model.simulation.backgrounds import SIDE
 from model.simulation.command import simulate
+from model.simulation.development import develop
 from model.simulation.drawing import Cutout, draw
 from model.simulation.network import CIRCLE, TONES, Photo, cutout, photos, render
 from model.simulation.people import SKIN_TONES, Person
@@ -86,6 +87,22 @@ def test_a_twin_differs_from_its_shot_in_what_it_says_was_changed() -> None:
     darker = [twin for twin in twins if twin.edit == "darker"]
     assert all(replace(twin, exposure=0.0, edit="") == GOOD for twin in darker)
     assert all(appeal(twin) < appeal(GOOD) for twin in darker)
+
+
+def test_faces_are_mostly_larger_than_is_liked_as_in_real_portraits() -> None:
+    shots = [Shot.draw(np.random.default_rng(seed)) for seed in range(400)]
+    faces = [shot.face for shot in shots if shot.subject == "person"]
+    assert LIKED < np.percentile(faces, 40) < np.median(faces) < 0.6
+
+
+def test_a_faded_photo_is_warm_or_cool() -> None:
+    grey = np.full((8, 8, 3), 128.0, np.float32)
+    faded = [
+        develop(grey, replace(GOOD, filter="faded"), np.random.default_rng(seed)).mean((0, 1))
+        for seed in range(40)
+    ]
+    warmth = [float(photo[0] - photo[2]) for photo in faded]
+    assert min(warmth) < -5 < 5 < max(warmth)
 
 
 def test_every_skin_tone_is_drawn_at_every_exposure() -> None:

@@ -6,16 +6,17 @@ borders; it disliked low light, noise, blur, heads too large and groups. Nothing
 
 from __future__ import annotations
 
-from math import hypot, log
+from math import hypot, log, tanh
 
 from model.simulation.shots import THICKEST, Filter, Shot
 
-LIKED = 0.3
+LIKED = 0.36
 """Height of the best face, crown to chin, as a share of the photo's."""
 NO_FACE = -4.5
-_LARGE, _SMALL = 2.4, 2.2
+_LARGE, _SMALL = 3.2, 2.7
 """What a face of e = 2.7 times the liked size, or of a part of it, costs."""
 _FILTERS: dict[Filter, float] = {"": 0.0, "faded": 2.2, "warm": 1.0, "black and white": 0.8}
+_BORDER = 0.6
 
 
 def appeal(shot: Shot) -> float:
@@ -26,7 +27,7 @@ def appeal(shot: Shot) -> float:
 def _subject(shot: Shot) -> float:
     if shot.subject in ("nobody", "headless"):
         return NO_FACE
-    company = {1: 0.0, 2: -2.2}.get(shot.people, -3.0)
+    company = {1: 0.0, 2: -2.6}.get(shot.people, -3.3)
     if shot.subject == "collage":
         return company + _SMALL * min(log(shot.face_seen / shot.face), 0)
     larger = log(shot.face_seen / LIKED)
@@ -37,7 +38,8 @@ def _subject(shot: Shot) -> float:
 
 
 def _light_and_lens(shot: Shot) -> float:
-    dark = 1.0 * min(max(-shot.exposure - 0.3, 0), 3)
+    # The first step down costs most, as it should show even in a bright photo.
+    dark = 3.2 * tanh(max(-shot.exposure - 0.2, 0) / 2)
     bright = 0.5 * max(shot.exposure - 0.7, 0)
     noise = 0.05 * min(max(shot.noise - 3, 0), 40)
     blur = 0.2 * min(max(shot.blur - 1.5, 0), 14)
@@ -50,4 +52,4 @@ def _adornment(shot: Shot) -> float:
     filtered = _FILTERS[shot.filter] * strength
     if not shot.border or shot.width > THICKEST:
         return filtered
-    return filtered + (0.45 if shot.border == "white" else 0.35)
+    return filtered + _BORDER

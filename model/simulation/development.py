@@ -87,8 +87,9 @@ def _filtered(levels: Plane, shot: Shot, rng: np.random.Generator) -> Plane:
         return levels
     if shot.filter == "black and white":
         return np.repeat((levels.clip(0, 255) @ _GREY)[..., None], 3, axis=2)
-    tint = rng.normal(1, 0.05, 3) if shot.filter == "faded" else np.array([1.08, 1.0, 0.85])
-    tint = (1 + (tint - 1) * shot.strength).astype(np.float32)
+    warmth = rng.normal(0.02, 0.04) if shot.filter == "faded" else 0.1
+    cast = warmth * np.array([0.8, 0, -1.5]) + rng.normal(0, 0.015, 3)
+    tint = (1 + shot.strength * cast).astype(np.float32)
     if shot.filter == "warm":
         return levels * tint
     weak = 1 - 0.4 * shot.strength

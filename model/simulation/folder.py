@@ -13,8 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from model.dataset.files import replacing
 from model.simulation.likes import FIRST_DAY, Posts
-from model.simulation.network import Photo, write
+from model.simulation.network import Photo
 
 TRUTH = "simulation.json"
 POSTS = "posts.parquet"
@@ -42,12 +43,13 @@ def claim(folder: Path, options: dict[str, Any]) -> None:
         raise OtherSimulation(f"{folder} holds posts that were not drawn; name another folder")
     else:
         folder.mkdir(parents=True, exist_ok=True)
-        write(file, json.dumps({"options": options}).encode())
+        write_truth(folder, {"options": options})
 
 
 def write_truth(folder: Path, truth: dict[str, Any]) -> None:
     """Write simulation.json, whole or not at all."""
-    write(folder / TRUTH, json.dumps(truth, indent=1).encode())
+    with replacing(folder / TRUTH) as draft:
+        draft.write_text(json.dumps(truth, indent=1))
 
 
 def write_posts(folder: Path, network: Sequence[Photo], posts: Posts) -> None:
@@ -64,9 +66,8 @@ def write_posts(folder: Path, network: Sequence[Photo], posts: Posts) -> None:
             pa.timestamp("us", "UTC"),
         ),
     }
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.table(table), sink, compression="zstd")
-    write(folder / POSTS, sink.getvalue().to_pybytes())
+    with replacing(folder / POSTS) as draft:
+        pq.write_table(pa.table(table), draft, compression="zstd")
 
 
 def _photo_columns(network: Sequence[Photo]) -> dict[str, np.ndarray]:
@@ -101,4 +102,5 @@ def contact_sheet(folder: Path, network: Sequence[Photo], file: Path) -> None:
         tiles.append(tile)
     tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % _ACROSS)
     rows = [np.hstack(tiles[start : start + _ACROSS]) for start in range(0, len(tiles), _ACROSS)]
-    write(file, cv2.imencode(".png", np.vstack(rows))[1].tobytes())
+    with replacing(file) as draft:
+        draft.write_bytes(cv2.imencode(".png", np.vstack(rows))[1].tobytes())

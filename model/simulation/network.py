@@ -17,6 +17,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from model.dataset.files import replacing
 from model.simulation.appeal import appeal
 from model.simulation.development import develop, jpeg
 from model.simulation.drawing import Cutout, draw
@@ -124,7 +125,8 @@ def _take_circle(folder: Path, circle: Sequence[Photo]) -> int:
         people = [cutout(photo) for photo in circle[:TONES]]
         for photo in missing:
             first = photo.lot.tone
-            write(folder / photo.lot.name, render(photo, [*people[first:], *people[:first]]))
+            with replacing(folder / photo.lot.name) as draft:
+                draft.write_bytes(render(photo, [*people[first:], *people[:first]]))
     return len(circle)
 
 
@@ -132,13 +134,3 @@ def cutout(photo: Photo) -> Cutout:
     """Draw the person who took a photo."""
     lot = photo.lot
     return draw(photo.person, np.random.default_rng((lot.seed, lot.circle, _PEOPLE, lot.tone, 1)))
-
-
-def write(file: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    draft = file.with_name(f".{file.name}.draft")
-    try:
-        draft.write_bytes(content)
-        draft.replace(file)
-    finally:
-        draft.unlink(missing_ok=True)

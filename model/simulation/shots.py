@@ -63,7 +63,7 @@ class Shot:
 
         off_centre = fault(0.15, 0.1, 0.4) or rng.uniform(0, 0.1)
         shot = cls(
-            face=fault(0.1, 0.06, 0.2) or fault(0.13, 0.6, 1.3) or float(np.exp(rng.normal(-0.95, 0.25))),
+            face=fault(0.1, 0.06, 0.2) or fault(0.13, 0.6, 1.3) or float(np.exp(rng.normal(-0.65, 0.28))),
             across=0.5 + off_centre * rng.choice([-1, 1]),
             down=fault(0.08, 0.6, 0.9) or fault(0.05, 0.08, 0.25) or rng.normal(0.43, 0.06),
             tilt=rng.normal(0, 8),
@@ -102,6 +102,7 @@ EDITS = (
     "filtered",
     "bordered",
     "bordered",
+    "in a larger scene",
     "in a larger scene",
     "tiny in a larger scene",
     "tiny in a larger scene",
