@@ -24,16 +24,19 @@ bench: .venv/dev ## measure how fast it is here
 
 # Set PORTRAITS to a folder of real portraits, and the judge is tried on them as well.
 JUDGE := build/default-model
-default-model: .venv/dev ## make model/default.onnx anew, from nothing
+ABOUT := Tells portraits that a drawn network of people would have liked from those it would not, by what the first \
+	@deepselfie was found to like. It has seen no real selfie and no real like.
+default-model: .venv/dev ## make model/default.onnx anew, from nothing; half an hour
 	$(BIN)/deepselfie model simulate $(JUDGE)/network --photos 14400 --posts 20 --seed 2015 --correlation 0.75
 	$(BIN)/deepselfie model label $(JUDGE)/network
-	$(BIN)/deepselfie model train $(JUDGE)/network --out $(JUDGE)/run --pooling stages --alike take
-	$(BIN)/deepselfie model export $(JUDGE)/run/best.pt --dataset $(JUDGE)/network --int8 --out model/default.onnx
-	$(BIN)/deepselfie model evaluate model/default.onnx $(JUDGE)/network
+	$(BIN)/deepselfie model train $(JUDGE)/network --out $(JUDGE)/run --alike take
+	$(BIN)/deepselfie model export $(JUDGE)/run/best.pt --dataset $(JUDGE)/network --int8 --out model/default.onnx \
+		--name drawn --version 1.0.0 --licence 'MIT; backbone EfficientNet-Lite0: Apache-2.0' \
+		--description '$(ABOUT)' \
+		--caution 'I learned from drawn portraits only, so take this as a game.' \
+		--reference-name 'the drawn portraits I was tested on'
+	$(BIN)/deepselfie model evaluate model/default.onnx $(JUDGE)/network --slice tone
 	@test -z "$(PORTRAITS)" || $(BIN)/python -m benchmarks.rules "$(PORTRAITS)"
-
-judge: .venv/dev ## make the judge of before: its head knows nothing of likes
-	$(BIN)/python -m model.training.first_judge
 
 screenshot: .venv/dev browser ## take the README's picture of the page anew
 	SCREENSHOT=docs/page.png $(BIN)/pytest tests/test_page.py
@@ -93,4 +96,4 @@ bluesky:
 		apt-get update -qq && apt-get install -qqy --no-install-recommends $$missing >/dev/null && exit 0; fi; \
 	echo "NO BLUESKY NETWORK: the tests on it will be skipped. Install $$missing to run them."
 
-.PHONY: demo test check bench default-model judge screenshot clean help
+.PHONY: demo test check bench default-model screenshot clean help
