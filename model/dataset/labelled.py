@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,6 +78,48 @@ def write(
     return Written(counts, digest.hexdigest())
 
 
+def remove(folder: Path, ids: Collection[str], photos: Collection[str]) -> None:
+    """Take posts out of a labelled dataset, which is another one from then on, with another fingerprint.
+
+    Args:
+        folder: The dataset.
+        ids: The posts.
+        photos: What is shown by posts that go, too, whatever their ids: labels may come from elsewhere.
+    """
+    if not (folder / TABLE).exists():
+        return
+    table = pq.read_table(folder / TABLE, partitioning=None)
+    going = pc.is_in(table["photo"], pa.array(list(photos), pa.string()))
+    if "id" in table.column_names:
+        going = pc.or_(going, pc.is_in(table["id"], pa.array(list(ids), pa.string())))
+    if not pc.any(going).as_py():
+        return
+    metadata = table.schema.metadata or {}
+    digest = hashlib.sha256(metadata.get(FINGERPRINT, b""))
+    digest.update("\n".join(table["photo"].filter(going).to_pylist()).encode())
+    rest = table.filter(pc.invert(going))
+    rest = rest.replace_schema_metadata(metadata | {FINGERPRINT: digest.hexdigest().encode()})
+    with replacing(folder / TABLE) as draft:
+        pq.write_table(rest, draft, compression="zstd")
+        try:
+            words = _thinned(folder / DESCRIPTION, rest, digest.hexdigest())
+        # Nobody can load it as it is, and what is to go must go all the same.
+        except (OSError, ValueError, KeyError, TypeError):
+            return
+        with replacing(folder / DESCRIPTION) as description:
+            description.write_text(words)
+
+
+def _thinned(file: Path, rest: pa.Table, fingerprint: str) -> str:
+    content = json.loads(file.read_bytes())
+    names = [label["name"] for label in content["labels"]]
+    counts = sum(
+        (_counted(batch, len(names)) for batch in rest.to_batches()),
+        np.zeros((len(SPLITS), len(names)), np.int64),
+    )
+    return _dumped(content | {"fingerprint": fingerprint, "posts": _posts(names, counts)})
+
+
 def _writer(file: Path, schema: pa.Schema) -> pq.ParquetWriter:
     repeated = [name for name in schema.names if name not in _UNIQUE]
     return pq.ParquetWriter(file, schema, compression="zstd", use_dictionary=repeated)
@@ -92,9 +134,15 @@ def _conformed(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _lines(batch: pa.RecordBatch) -> memoryview:
-    """Write all that training depends on as text, a line a post."""
-    label = batch["label"].cast(pa.string())
-    lines = pc.binary_join_element_wise(batch["photo"], label, batch["split"], "\n", "\t")
+    """Write all that training depends on as text, a line a post; pairs and shots are in further columns."""
+    further = [
+        field.name
+        for field in batch.schema
+        if field.name not in {*SCHEMA.names, "label", "split"}
+        and (pa.types.is_string(field.type) or pa.types.is_integer(field.type))
+    ]
+    texts = (batch[name].cast(pa.string()) for name in ("photo", "label", "split", *sorted(further)))
+    lines = pc.binary_join_element_wise(*texts, "\n", "\t", null_handling="replace")
     length = pc.sum(pc.binary_length(lines)).as_py() or 0
     return memoryview(lines.buffers()[2])[:length] if length else memoryview(b"")
 
@@ -129,9 +177,16 @@ def _text(description: Description, counts: NDArray[np.int64], fingerprint: str)
         "fingerprint": fingerprint,
         "made": dict(description.made),
         "splitting": description.splitting.model_dump(),
-        "posts": {
-            split: dict(zip(names, row.tolist(), strict=True))
-            for split, row in zip(SPLITS, counts, strict=True)
-        },
+        "posts": _posts(names, counts),
     }
+    return _dumped(content)
+
+
+def _posts(names: Sequence[str], counts: NDArray[np.int64]) -> dict[str, dict[str, int]]:
+    return {
+        split: dict(zip(names, row.tolist(), strict=True)) for split, row in zip(SPLITS, counts, strict=True)
+    }
+
+
+def _dumped(content: Mapping[str, Any]) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"

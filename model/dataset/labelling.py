@@ -138,4 +138,5 @@ def _digest(looks: Looks | None) -> str:
         return ""
     digest = hashlib.sha256("\n".join(looks.photos).encode())
     digest.update(looks.hashes.astype("<u8").tobytes())
+    digest.update(looks.checksums.astype("<u4").tobytes())
     return digest.hexdigest()

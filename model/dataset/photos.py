@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
+from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from model.dataset.files import replacing
@@ -30,6 +32,7 @@ _SCHEMA = pa.schema(
         "photo": pa.string(),
         "bytes": pa.int64(),
         "changed": pa.int64(),  # when the file was, in nanoseconds
+        "checksum": pa.uint32(),  # of the file
         "hash": pa.uint64(),
         "fault": pa.string(),
     }
@@ -44,6 +47,8 @@ class Looks:
     """(p,) those that can be read, sorted."""
     hashes: Hashes
     """(p,) what each looks like."""
+    checksums: NDArray[np.uint32]
+    """(p,) of their files, for a photo can change and look like before."""
     faults: dict[str, str]
     """Of the others: why not."""
 
@@ -51,6 +56,7 @@ class Looks:
 class _Sight(NamedTuple):
     size: int
     changed: int
+    checksum: int | None
     hash: int | None
     fault: str | None
 
@@ -81,32 +87,36 @@ def look(folder: Path, photos: Sequence[str], threads: int = 2) -> Looks:
     finally:
         if any(known.get(photo) != sight for photo, sight in sights.items()):
             _remember(folder, known | sights)
-    seen = {photo: sight.hash for photo, sight in sights.items() if sight.hash is not None}
+    seen = {photo: sight for photo, sight in sights.items() if sight.hash is not None}
     faults = {photo: sight.fault for photo, sight in sights.items() if sight.fault is not None}
-    return Looks(tuple(seen), np.array(list(seen.values()), np.uint64), faults)
+    hashes = np.array([sight.hash for sight in seen.values()], np.uint64)
+    checksums = np.array([sight.checksum for sight in seen.values()], np.uint32)
+    return Looks(tuple(seen), hashes, checksums, faults)
 
 
 def _look(folder: Path, known: dict[str, _Sight], photo: str) -> _Sight:
     if "://" in photo:
-        return _Sight(0, 0, None, "is a URL that nobody has fetched")
+        return _Sight(0, 0, None, None, "is a URL that nobody has fetched")
     file = folder / photo
     try:
         status = file.stat()
         before = known.get(photo)
         if before and (before.size, before.changed) == (status.st_size, status.st_mtime_ns):
             return before
-        return _Sight(status.st_size, status.st_mtime_ns, perceptual_hash(file.read_bytes()), None)
+        content = file.read_bytes()
+        known_as = crc32(content), perceptual_hash(content)
+        return _Sight(status.st_size, status.st_mtime_ns, *known_as, None)
     except OSError as error:
-        return _Sight(0, 0, None, error.strerror or str(error))
+        return _Sight(0, 0, None, None, error.strerror or str(error))
     except PhotoRejected as error:
-        return _Sight(status.st_size, status.st_mtime_ns, None, str(error))
+        return _Sight(status.st_size, status.st_mtime_ns, None, None, str(error))
 
 
 def _remembered(folder: Path) -> dict[str, _Sight]:
     try:
-        table = pq.read_table(folder / SIGHTS, schema=_SCHEMA)
+        table = pq.read_table(folder / SIGHTS).cast(_SCHEMA)
     # It can be made anew, so that a damaged one is no reason to stop.
-    except (OSError, pa.ArrowException):
+    except (OSError, ValueError, pa.ArrowException):
         return {}
     photos, *columns = (column.to_pylist() for column in table.columns)
     return dict(zip(photos, map(_Sight, *columns), strict=True))
@@ -119,3 +129,15 @@ def _remember(folder: Path, sights: dict[str, _Sight]) -> None:
     )
     with replacing(folder / SIGHTS) as draft:
         pq.write_table(table, draft)
+
+
+def clear(folder: Path) -> None:
+    """Forget what photos looked like that are not there any more."""
+    known = _remembered(folder)
+    kept = {photo: sight for photo, sight in known.items() if (folder / photo).is_file()}
+    if len(kept) == len(known):
+        return
+    if kept:
+        _remember(folder, kept)
+    else:
+        (folder / SIGHTS).unlink()

@@ -31,17 +31,20 @@ def against_network(network: torch.nn.Module, judge: Judge, trial: Trial) -> Par
         ExportRefused: They differ, or are no numbers.
     """
     few = trial.spread(TORCH_PHOTOS)
-    gap = 0.0
+    gap, same = 0.0, []
     for batch in (patterns(range(SAMPLES), judge.card.input_size), *few.batches()):
         with torch.no_grad():
             expected = network(torch.from_numpy(batch))[0].numpy()
-        gap = max(gap, _gap(judge(batch).probabilities, expected))
+        found = judge(batch).probabilities
+        gap = max(gap, _gap(found, expected))
+        same.append(found.argmax(1) == expected.argmax(1))
     if not gap <= FP32_GAP:
         raise ExportRefused(
             f"the file's probabilities differ from the network's by {gap:.2g}, limit is {FP32_GAP}; "
             "nothing was written, export with another version of torch or onnxscript"
         )
-    return Parity(gap=gap, photos=len(few), tolerance=SERVER_GAP["fp32"])
+    share = float(np.concatenate(same)[SAMPLES:].mean()) if len(few) else 1.0
+    return Parity(gap=gap, photos=len(few), same_verdicts=share, tolerance=SERVER_GAP["fp32"])
 
 
 def against_fp32(fp32: Judge, judge: Judge, trial: Trial) -> Parity:

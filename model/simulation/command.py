@@ -9,17 +9,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+FEWEST = 7
+"""Photos: six in turn are the same shot, and without another one nothing is more appealing than the rest."""
+
 
 def simulate(arguments: Sequence[str]) -> int:
     """Draw a network into a dataset's folder."""
     options = _parser().parse_args(arguments)
     from model.simulation.folder import OtherSimulation
 
-    if options.photos < 1 or options.posts < 1 or not 0 < options.correlation < 1:
-        return _fail(
-            f"--photos is {options.photos}, --posts {options.posts}, --correlation {options.correlation}; "
-            "give at least 1, at least 1, and more than 0 but less than 1"
-        )
+    if fault := _fault(options):
+        return _fail(fault)
     try:
         found = _simulate(options)
     except OtherSimulation as error:
@@ -34,6 +34,16 @@ def simulate(arguments: Sequence[str]) -> int:
             f"{found['posts']} posts; at best, a judge is right about {found['ceiling']:.1%}"
         )
     return 0
+
+
+def _fault(options: argparse.Namespace) -> str:
+    """What is wrong with the options; empty if nothing is."""
+    for name, least in {"photos": FEWEST, "posts": 1, "seed": 0, "workers": 1}.items():
+        if (value := getattr(options, name)) is not None and value < least:
+            return f"--{name} is {value}, it must be at least {least}"
+    if not 0 < options.correlation < 1:
+        return f"--correlation is {options.correlation}, it must be more than 0 and less than 1"
+    return ""
 
 
 def _fail(reason: str) -> int:

@@ -34,7 +34,10 @@ def claim(folder: Path, options: dict[str, Any]) -> None:
     """
     file = folder / TRUTH
     if file.is_file():
-        found = json.loads(file.read_text())["options"]
+        try:
+            found = json.loads(file.read_text())["options"]
+        except (ValueError, LookupError, TypeError):
+            raise OtherSimulation(f"{file} makes no sense; remove it, or name another folder") from None
         if found != options:
             raise OtherSimulation(
                 f"{folder} holds a simulation with {found}, not {options}; name another folder"

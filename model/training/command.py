@@ -32,6 +32,8 @@ def train(arguments: Sequence[str]) -> int:
         first = error.errors()[0]
         name = next(str(part) for part in reversed(first["loc"]) if str(part) in vars(options))
         parser.error(f"--{name.replace('_', '-')} is {first['input']!r}: {first['msg']}")
+    if options.processes < 0:
+        parser.error(f"--processes is {options.processes}, it must be at least 1, or 0 for one a core")
     from model.dataset.examples import Examples
     from model.dataset.posts import DatasetError
     from model.training.run import train as run
@@ -40,13 +42,20 @@ def train(arguments: Sequence[str]) -> int:
     means = Means(options.cache, options.cache_folder, options.processes, options.save_seconds)
     try:
         best = run(Examples.load(options.dataset), options.out, config, means)
+        # Of several processes one speaks.
+        if os.environ.get("RANK", "0") == "0":
+            print(_told(options, best.epoch, best.metrics))
     except (DatasetError, TrainingFailed) as error:
-        print(f"deepselfie: {error}", file=sys.stderr)
-        return 1
-    # Of several processes one speaks.
-    if os.environ.get("RANK", "0") == "0":
-        print(_told(options, best.epoch, best.metrics))
+        return _refuse(str(error))
+    except OSError as error:
+        where = error.filename or options.out
+        return _refuse(f"{where} cannot be written or read: {error.strerror or error}")
     return 0
+
+
+def _refuse(why: str) -> int:
+    print(f"deepselfie: {why}", file=sys.stderr)
+    return 1
 
 
 def _told(options: argparse.Namespace, epoch: int, metrics: dict[str, float]) -> str:
@@ -67,9 +76,9 @@ def _config(options: dict[str, Any]) -> Config:
     changed = PRESETS[options["augment"]].model_dump() | _only(given, Augmentation)
     config = _only(given, Config) | {"augmentation": Augmentation.model_validate(changed)}
     if options["smoke"]:
-        epochs = min(int(config.get("epochs", SMOKE_EPOCHS)), SMOKE_EPOCHS)
-        config |= {"smoke": True, "epochs": epochs}
-    return Config.model_validate(config)
+        config = {"epochs": SMOKE_EPOCHS} | config | {"smoke": True}
+    made = Config.model_validate(config)
+    return made.model_copy(update={"epochs": min(made.epochs, SMOKE_EPOCHS)}) if made.smoke else made
 
 
 def _only(given: dict[str, Any], kind: type[BaseModel]) -> dict[str, Any]:

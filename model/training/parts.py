@@ -16,7 +16,8 @@ from model.training.loading import Indices
 
 SMOKE_PHOTOS = {"train": 600, "validation": 200}
 PAIR = "pair"
-"""Column with the id of the post whose photo this one is an edit of; -1 for none."""
+"""Column with what a photo and its edits have in common."""
+NO_PAIR = ["-1", "", "None", "nan"]
 
 
 @dataclass(frozen=True)
@@ -96,19 +97,27 @@ def _shots(examples: Examples, column: str) -> NDArray[np.str_]:
     if column not in examples.columns:
         there = ", ".join(sorted(examples.columns))
         raise TrainingFailed(f"--alike is {column!r}, {examples.folder} has no such column, but {there}")
-    shots = np.empty(len(examples.photos), dtype=object)
-    shots[examples.photo] = examples.columns[column]
-    return shots.astype(str)
+    return _of_photos(examples, column)
 
 
 def _partners(examples: Examples, kept: Indices) -> Indices:
-    if not {PAIR, "id"} <= examples.columns.keys():
+    """Of the photos with the same in PAIR, those after the first are edits of it."""
+    if PAIR not in examples.columns:
         raise TrainingFailed(f"--rank needs a column {PAIR!r} in {examples.folder}; leave it out")
-    of_post = dict(zip(map(str, examples.columns["id"]), examples.photo, strict=True))
-    place = {int(photo): index for index, photo in enumerate(kept)}
-    partner = np.full(len(kept), -1)
-    for photo, post in zip(examples.photo, examples.columns[PAIR], strict=True):
-        other = place.get(of_post.get(str(post), -1), -1)
-        if photo in place and other != place[photo]:
-            partner[place[photo]] = other
-    return partner
+    pair = _of_photos(examples, PAIR)[kept]
+    _, first, which = np.unique(pair, return_index=True, return_inverse=True)
+    partner = first[which]
+    alone = (partner == np.arange(len(kept))) | np.isin(pair, NO_PAIR)
+    if alone.all():
+        raise TrainingFailed(
+            f"--rank needs photos with the same in the column {PAIR!r}, {examples.folder} has none; "
+            "leave it out"
+        )
+    return np.where(alone, -1, partner)
+
+
+def _of_photos(examples: Examples, column: str) -> NDArray[np.str_]:
+    """What a column says of each photo, as text."""
+    values = np.empty(len(examples.photos), dtype=object)
+    values[examples.photo] = examples.columns[column]
+    return values.astype(str)
