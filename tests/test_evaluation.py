@@ -297,3 +297,15 @@ def test_evaluate_needs_a_judge(
 ) -> None:
     assert evaluate([str(tmp_path / "none.onnx"), str(examples.folder)]) == 1
     assert "none.onnx: no such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("learned", "warned"), [("f" * 64, False), ("a" * 64, True), ("", False)])
+def test_a_dataset_that_the_judge_did_not_learn_from_is_told_apart(
+    tmp_path: Path, examples: Examples, capsys: pytest.CaptureFixture[str], learned: str, warned: bool
+) -> None:
+    card = type(CARD).model_validate(CARD.model_dump() | {"labels": LABELS, "dataset": learned})
+    file = brightness_judge(tmp_path / "learned.onnx", card=card.model_dump_json())
+
+    assert evaluate([str(file), str(examples.folder), "--resamples", "10"]) == 0
+
+    assert ("may be among those it learned from" in capsys.readouterr().err) == warned

@@ -73,6 +73,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     part = Examples.load(options.dataset).part(options.split)
     if not part.photos:
         raise DatasetError(f"{options.dataset}: no post is in the part {options.split!r}; see --split")
+    _warn_of_another_labelling(judge, part.fingerprint)
     posts = judged(judge, part, threshold=options.threshold, resamples=options.resamples)
     measurement = measure(posts, options.columns)
     if options.report:
@@ -82,6 +83,16 @@ def _evaluate(options: argparse.Namespace) -> None:
         print(json.dumps(names | {"dataset": part.fingerprint} | measurement.as_json(), ensure_ascii=False))
     else:
         _tell(judge, posts, measurement)
+
+
+def _warn_of_another_labelling(judge: Judge, fingerprint: str) -> None:
+    learned = judge.card.dataset
+    if learned and learned != fingerprint:
+        print(
+            f"deepselfie: {judge.card.name} learned from a dataset with the fingerprint {learned[:12]}, this "
+            f"one's is {fingerprint[:12]}; photos that are in both may be among those it learned from",
+            file=sys.stderr,
+        )
 
 
 def _check(options: argparse.Namespace, judge: Judge) -> None:
