@@ -14,6 +14,7 @@ import pytest
 
 from model.making import model
 from tests.collecting import photos, rows
+from tests.datasets import write_posts
 from tests.instance import Instance, instance, photo
 
 SMALL_FILES = """
@@ -227,6 +228,20 @@ def test_forgetting_says_what_it_removed_and_what_still_remembers(
     assert "1 posts and 1 photos removed; none of @ann@example.social will be collected again" in said
     assert "Judges that were trained before" in said
     assert rows(tmp_path) == []
+
+
+def test_forgetting_somebody_who_is_not_there_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_posts(tmp_path, 3)
+
+    assert model(["forget", "@nobody@example.social", str(tmp_path)]) == 0
+
+    said = capsys.readouterr().out
+    assert "0 posts and 0 photos removed; none of @nobody@example.social will be collected again" in said
+    assert "Nothing goes by that name here" in said
+    assert "Judges" not in said
+    assert "nowhere is no folder" in complaint(capsys, "forget", "@ann", str(tmp_path / "nowhere"))
 
 
 @pytest.mark.e2e

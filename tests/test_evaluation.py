@@ -201,6 +201,21 @@ def test_between_slices_by_lot_there_is_no_gap_but_luck(judge: Judge, tmp_path: 
     assert all(gap.difference.low <= 0 for gap in gaps.values())
 
 
+def test_a_slice_by_very_few_authors_has_no_interval_and_makes_no_gap(judge: Judge, tmp_path: Path) -> None:
+    many = grey_dataset(tmp_path / "many", photos=40, posts=10)
+    authors = many.photo // 2
+    names = np.where(authors < 4, "a few", np.where(authors < 9, "five", "the rest"))
+    column = by_column(sliced(judge, many, names), "group")
+    few, five, rest = column.slices
+
+    assert few.posts == 80
+    assert np.isfinite(few.mean_score.value)
+    assert np.isnan([few.mean_score.low, few.accuracy.low, few.auc.high]).all()
+    assert five.mean_score.low < five.mean_score.value < five.mean_score.high
+    gap = column.gaps["mean_score"]
+    assert {gap.highest, gap.lowest} == {five.name, rest.name}
+
+
 def test_a_slice_too_small_to_say_anything_makes_no_gap(judge: Judge, examples: Examples) -> None:
     column = by_column(sliced(judge, examples, ["rare"] * 5 + ["common"] * 235), "group")
 

@@ -8,6 +8,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,14 @@ def test_of_equal_audiences_and_equal_likes_the_smaller_id_comes_first() -> None
     found = labels(9, rules, followers=[1000] * 9, tags=[0] * 9, likes=[7] * 9, id=list("dbcahgfei"))
 
     assert found == {"a": 0, "b": 0, "c": 1, "d": 1, "e": 0, "f": 0, "g": 1, "h": 1}
+
+
+@pytest.mark.parametrize("zone", ["UTC", None])
+def test_the_newest_post_need_not_be_of_a_full_second(zone: str | None) -> None:
+    moments = pa.array([NEWEST, NEWEST + timedelta(milliseconds=243)], pa.timestamp("us", zone))
+    posts = ibis.memtable(pa.table({"posted_at": moments}))
+
+    assert likes.newest(posts, engines.duckdb(threads=1)) == AS_OF
 
 
 def test_a_tag_widens_the_audience_by_the_bonus() -> None:

@@ -52,6 +52,16 @@ def test_a_csv_is_as_good_and_its_ids_stay_what_they_are(tmp_path: Path, duckdb:
     ]
 
 
+def test_a_day_without_a_time_begins_at_midnight(tmp_path: Path, duckdb: Any) -> None:
+    (tmp_path / "posts.csv").write_text(
+        "id,photo,author,followers,likes,tags,posted_at\n1,a.jpg,ann,100,5,2,2024-01-31\n"
+    )
+
+    table = duckdb.to_pyarrow(posts.read(posts.find(tmp_path), duckdb))
+
+    assert [str(time) for time in table["posted_at"].to_pylist()] == ["2024-01-31 00:00:00+00:00"]
+
+
 def test_whole_numbers_may_be_written_as_floats(tmp_path: Path, duckdb: Any) -> None:
     table = duckdb.to_pyarrow(posts.read(parquet(tmp_path, 3, likes=[1.0, 2.0, 3.0]), duckdb))
 

@@ -150,7 +150,7 @@ def _network(options: argparse.Namespace, visitor: Visitor) -> Network:
         if options.handle:
             if not options.password_file:
                 raise CollectionError("--handle needs --password-file, with an app password in it")
-            login = Login(options.handle, options.password_file.read_text().strip())
+            login = Login(options.handle, _password(options.password_file))
         return Bluesky(visitor, options.server, login, sensitive=options.sensitive)
     if not options.server:
         raise CollectionError(
@@ -158,6 +158,16 @@ def _network(options: argparse.Namespace, visitor: Visitor) -> Network:
         )
     options.server = options.server.rstrip("/")
     return Mastodon(visitor, options.server, sensitive=options.sensitive)
+
+
+def _password(file: Path) -> str:
+    from model.collection.visitor import CollectionError
+
+    try:
+        return file.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise CollectionError(f"--password-file {file} cannot be read: {why}") from None
 
 
 @contextmanager
@@ -193,10 +203,11 @@ def _forget(name: str, folders: Sequence[Path]) -> dict[str, Any]:
         with alone(folder):
             removal = remove(folder, name)
         posts, photos = posts + removal.posts, photos + removal.photos
-    words = (
-        f"{posts} posts and {photos} photos removed; none of {name} will be collected again.\n"
-        "Judges that were trained before have still learnt from them: train them anew."
-    )
+    words = f"{posts} posts and {photos} photos removed; none of {name} will be collected again.\n"
+    if posts:
+        words += "Judges that were trained before have still learnt from them: train them anew."
+    else:
+        words += "Nothing goes by that name here; if there should be something, look at how it is written."
     return {"posts": posts, "photos": photos, "words": words}
 
 
@@ -212,8 +223,8 @@ def _faces(options: argparse.Namespace) -> dict[str, Any]:
     search = Search(options.detector, options.batch, options.threads or Search().threads, options.again)
     with tqdm(unit=" photos", desc="looking for faces", disable=None) as bar:
         outcome = find_faces(options.folder, search, bar.reset, bar.update)
-    showing = f"{outcome.with_faces} of {outcome.posts} posts show at least one face"
-    words = [f"{outcome.looked_at} photos looked at; {showing}."]
+    showing = f"{outcome.with_faces:,} of {outcome.posts:,} posts show at least one face"
+    words = [f"{outcome.looked_at:,} photos looked at; {showing}."]
     if outcome.unread:
         words.append(f"{len(outcome.unread)} photos could not be looked at, such as:")
         words += [f"  {photo}: {why}" for photo, why in list(outcome.unread.items())[:MOST_SHOWN]]

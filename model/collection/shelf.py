@@ -33,6 +33,8 @@ class Shelf:
     batch = PAGE_SIZE
 
     def __init__(self, path: Path) -> None:
+        if not path.exists():
+            raise DatasetError(f"{path} cannot be read as a table or a folder: there is nothing of that name")
         tables = [path / name for name in (posts.PARQUET, posts.CSV) if (path / name).is_file()]
         self.folder = path if path.is_dir() else path.parent
         self._posts = _photos(path) if path.is_dir() and not tables else _rows(tables[0] if tables else path)

@@ -95,8 +95,10 @@ def alone(folder: Path) -> Iterator[None]:
     """Be the only one that changes a dataset's sources.
 
     Raises:
-        CollectionError: Somebody else is at it.
+        CollectionError: Somebody else is at it, or there is no such folder.
     """
+    if not folder.is_dir():
+        raise CollectionError(f"{folder} is no folder; name a dataset's")
     with (folder / ".collecting").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -53,7 +53,7 @@ class Rules(BaseModel):
 
 def newest(posts: ibis.Table, engine: Any) -> int:
     """When the newest post was posted, in whole seconds since 1970."""
-    return int(engine.to_pyarrow(posts.posted_at.max().epoch_seconds()).as_py())
+    return int(engine.to_pyarrow(posts.posted_at.max().truncate("s").epoch_seconds()).as_py())
 
 
 def competing(posts: ibis.Table, rules: Rules) -> ibis.Table:

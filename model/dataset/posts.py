@@ -105,7 +105,8 @@ def _opened(file: Path, engine: Any) -> ibis.Table:
     )
     table = pyarrow.csv.read_csv(file, convert_options=texts)
     for index, field in enumerate(table.schema):
-        if pa.types.is_timestamp(field.type):
+        # A day without a time begins at midnight.
+        if pa.types.is_timestamp(field.type) or pa.types.is_date(field.type):
             time = SCHEMA.field("posted_at").type
             table = table.set_column(index, field.name, table[field.name].cast(time))
     return ibis.memtable(table)

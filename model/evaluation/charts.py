@@ -99,7 +99,7 @@ def forest(rows: Sequence[tuple[str, Interval]], overall: Interval, *, percent: 
 
 
 def _range(one: Interval) -> str:
-    return f"{one.value:.1%} ({one.low:.1%} to {one.high:.1%})"
+    return f"{one.value:.1%}" + (f" ({one.low:.1%} to {one.high:.1%})" if isfinite(one.low) else "")
 
 
 def _x(share: float) -> float:

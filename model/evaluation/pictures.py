@@ -60,7 +60,8 @@ def _pictures(judged: Judged, photos: np.typing.NDArray[np.int64]) -> list[Pictu
 def _caption(judged: Judged, photo: int, counts: np.typing.NDArray[np.float32]) -> str:
     label = int(counts.argmax())
     posts, alike = int(counts.sum()), int(counts[label])
-    share = f"{alike} of {posts} " if posts > 1 else ""
+    # No line ends within it: a phone has room for a few letters under a photo.
+    share = f"{alike} of {posts} ".replace(" ", "\N{NO-BREAK SPACE}") if posts > 1 else ""
     return f"{judged.photo_score[photo]:.2f} · {share}{judged.labels[label].name}"
 
 

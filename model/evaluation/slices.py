@@ -18,6 +18,8 @@ MOST = 12
 """Categories that are shown; the rarer ones are put together."""
 SMALL = 30
 """Posts; a smaller slice is shown, but luck has too large a part in it for a gap."""
+FEWEST = 5
+"""Authors or photos, whichever are drawn; with fewer, resamples do not tell how far a number may be off."""
 MEASURES = ("accuracy", "auc", "mean_score")
 
 Draws = dict[str, Array]
@@ -69,8 +71,11 @@ def by_column(judged: Judged, name: str) -> Column:
     accuracy = units.ratios(inside * judged.right[:, None], inside)
     score = units.ratios(inside * judged.score[:, None], inside)
     auc = [area(judged, mask) for mask in masks.values()]
+    enough = [len(np.unique(units.unit[mask])) >= FEWEST for mask in masks.values()]
     draws: list[Draws] = [
         {"accuracy": accuracy[:, at], "auc": drawn, "mean_score": score[:, at]}
+        if enough[at]
+        else dict.fromkeys(MEASURES, np.empty(0))
         for at, (_, drawn) in enumerate(auc)
     ]
     slices = [
@@ -154,7 +159,7 @@ def _gaps(slices: list[Slice], draws: list[Draws]) -> dict[str, Gap]:
         values = {
             at: getattr(one, measure).value
             for at, one in enumerate(slices)
-            if one.posts >= SMALL and np.isfinite(getattr(one, measure).value)
+            if one.posts >= SMALL and np.isfinite(getattr(one, measure).low)
         }
         if len(values) < 2:
             continue

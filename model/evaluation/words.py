@@ -54,7 +54,7 @@ def gap_words(gap: Gap) -> str:
     """Between which slices it is, and whether luck can explain it."""
     one = gap.difference
     luck = "" if one.low > 0 else "; luck may explain it"
-    return f"{gap.highest} is {one.value:.3f} above {gap.lowest} ({one.low:.3f} to {one.high:.3f}){luck}."
+    return f'"{gap.highest}" is {one.value:.3f} above "{gap.lowest}" ({one.low:.3f} to {one.high:.3f}){luck}.'
 
 
 def about(judged: Judged, measurement: Measurement, card: Card) -> Iterator[tuple[str, str]]:
@@ -101,4 +101,6 @@ def _better_than_guessing(measurement: Measurement) -> str:
         return "it is better than guessing."
     if measurement.accuracy.high < measurement.guessing:
         return "it is worse than guessing."
+    if measurement.accuracy.value <= measurement.guessing:
+        return "it is no better than guessing."
     return "that it is better than guessing may be luck."

@@ -118,19 +118,22 @@ def _export(options: argparse.Namespace) -> None:
 def _card(options: argparse.Namespace, checkpoint: Checkpoint) -> Card:
     """What is known of a judge before it is made."""
     from model.card import Card
+    from model.training.run import frozen_blocks
 
     config = checkpoint.config
-    blocks = {"all": "frozen", "none": "end to end"}.get(str(config.freeze), f"{config.freeze} blocks frozen")
+    network = checkpoint.network()
+    depth, blocks = frozen_blocks(network, config), len(network.backbone.blocks)
+    how = {0: "end to end", blocks: "frozen"}.get(depth, f"first {depth} blocks frozen")
     by = f", by deepselfie {checkpoint.commit[:12]}" if checkpoint.commit else ""
     return Card(
         name=options.name or options.checkpoint.resolve().parent.name,
         version=options.version,
         description=options.description,
         labels=checkpoint.labels,
-        input_size=checkpoint.network().side,
+        input_size=network.side,
         reference_name=options.reference_name,
         caution=options.caution,
-        training=f"{config.backbone}, {blocks}, {checkpoint.epoch} epochs on dataset "
+        training=f"{config.backbone}, {how}, {checkpoint.epoch} epochs on dataset "
         f"{checkpoint.fingerprint[:12]}{by}.",
         licence=options.licence,
     )

@@ -145,7 +145,7 @@ def _card(members: Sequence[Member], name: str, version: str, model: onnx.ModelP
     names = tuple(f"{card.name} {card.version}" for card in cards)
 
     def joined(values: list[str]) -> str:
-        return "; ".join(dict.fromkeys(value for value in values if value))
+        return "; ".join(dict.fromkeys(value.removesuffix(".") for value in values if value))
 
     return Card(
         name=name,

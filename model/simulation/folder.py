@@ -19,7 +19,7 @@ from model.simulation.network import Photo
 
 TRUTH = "simulation.json"
 POSTS = "posts.parquet"
-_TILE, _ACROSS = 112, 12
+_TILE, _ACROSS, _STRIP = 112, 12, 14
 
 
 class OtherSimulation(Exception):
@@ -101,7 +101,9 @@ def contact_sheet(folder: Path, network: Sequence[Photo], file: Path) -> None:
             cv2.imread(str(folder / photo.lot.name)), (_TILE, _TILE), interpolation=cv2.INTER_AREA
         )
         text = f"{photo.appeal:+.1f} {photo.shot.edit}"
-        cv2.putText(tile, text, (2, _TILE - 4), cv2.FONT_HERSHEY_SIMPLEX, 0.3, (0, 0, 255), 1, cv2.LINE_AA)
+        # On a dark strip, for the photos are of any colour.
+        tile[-_STRIP:] //= 4
+        cv2.putText(tile, text, (2, _TILE - 4), cv2.FONT_HERSHEY_SIMPLEX, 0.3, (255,) * 3, 1, cv2.LINE_AA)
         tiles.append(tile)
     tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % _ACROSS)
     rows = [np.hstack(tiles[start : start + _ACROSS]) for start in range(0, len(tiles), _ACROSS)]

@@ -114,7 +114,10 @@ def load(file: Path) -> Checkpoint:
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
     except OSError as error:
-        raise TrainingFailed(f"checkpoint {file} cannot be read: {error.strerror or error}") from error
+        why = error.strerror or error
+        raise TrainingFailed(
+            f"checkpoint {file} cannot be read: {why}; name the best.pt in a run's folder"
+        ) from error
     # Damaged files make torch and pickle raise all sorts, so this one boundary catches Exception.
     except Exception as error:
         raise TrainingFailed(f"checkpoint {file} is damaged; train again, or take another") from error
