@@ -79,6 +79,7 @@ def bright_or_dark(
                 "label": int(good != (rng.random() < 0.1)) if only is None else only,
                 "split": split,
                 "pair": -1,
+                "take": f"{number // 4}-{good}",
             }
             for post in range(posts)
         ]

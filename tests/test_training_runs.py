@@ -242,6 +242,36 @@ def test_one_label_alone_and_a_missing_dataset_are_refused(
     assert not (tmp_path / "run").exists()
 
 
+def test_a_head_that_sees_shots_is_fitted_at_once(
+    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steady = ("--alike", "take", "--freeze", "all", "--pooling", "stages", "--json")
+
+    assert train(command(dataset, tmp_path / "run", *steady)) == 0
+
+    told = json.loads(capsys.readouterr().out)
+    assert told["epochs"] == 1
+    assert told["accuracy"] > 0.8
+    before = (tmp_path / "run/last.pt").read_bytes()
+    assert train(command(dataset, tmp_path / "run", *steady)) == 0
+    assert (tmp_path / "run/last.pt").read_bytes() == before
+
+
+def test_shots_that_are_unknown_or_of_no_use_are_refused(
+    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unknown = said(capsys, dataset, tmp_path / "run", "--alike", "scene", "--freeze", "all")
+    assert "--alike is 'scene'" in unknown
+    assert "take" in unknown
+    for more in (
+        ("--freeze", "none"),
+        ("--freeze", "all", "--augment", "on"),
+        ("--freeze", "all", "--cache", "0"),
+    ):
+        line = _last_line(capsys, dataset, tmp_path / "-".join(more), "--alike", "take", *more)
+        assert "--alike needs a frozen backbone" in line
+
+
 def test_two_processes_lose_what_one_does(dataset: Path, tmp_path: Path) -> None:
     alone, together = tmp_path / "alone", tmp_path / "together"
     assert train(command(dataset, alone)) == 0

@@ -24,7 +24,7 @@ from model.training.parts import part
 from model.training.progress import Progress, earlier_run
 from model.training.rates import factor
 from model.training.sources import Fed, FromCache, Means, Setting, Source, source
-from model.training.steadiness import steady_head
+from model.training.steadiness import fit_head
 from model.training.trainer import Totals, Trainer, accelerator, seed_step
 from model.training.trunk import Trunk
 from model.training.weights import NONE, chosen, load_head, load_weights
@@ -120,22 +120,13 @@ class Run:
             TrainingFailed: They do not.
         """
         begun = time.monotonic()
-        if not isinstance(self.train_source, FromCache) or self.depth < len(self.network.backbone.blocks):
+        frozen = self.depth == len(self.network.backbone.blocks) and not self.config.augmentation.any
+        if not (frozen and isinstance(self.train_source, FromCache)):
             raise TrainingFailed(
                 "--alike needs a frozen backbone, photos that are not augmented, and a cache for their "
                 "features; add --freeze all, --augment off, or a larger --cache"
             )
-        cache = self.train_source.cache
-        [features] = cache.rows(kept := np.flatnonzero(cache.readable))
-        centre, spread = features.mean(0), features.std(0)
-        self.network.standardise(torch.from_numpy(centre), torch.from_numpy(spread))
-        features = (features - self.network.centre.cpu().numpy()) / self.network.spread.cpu().numpy()
-        weight, bias = steady_head(
-            features, self.learnt.counts[kept], self.learnt.shots[kept], steadiness=self.config.steadiness
-        )
-        with torch.no_grad():
-            self.network.head.weight.copy_(torch.from_numpy(weight))
-            self.network.head.bias.copy_(torch.from_numpy(bias))
+        fit_head(self.network, self.train_source.cache, self.learnt, self.config.steadiness)
         batches = self.learnt.batches(self.config.batch)
         self.now.totals = self.trainer.evaluate(self._feed(self.train_source, batches), self.learnt)
         self.now.seconds = time.monotonic() - begun

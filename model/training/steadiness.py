@@ -8,13 +8,29 @@ Fisher's discriminant, with a ridge.
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
+
+from model.training.cache import Cache
+from model.training.network import Network
+from model.training.parts import Part
 
 Floats = NDArray[np.float32]
 
 DECAY = 0.1
 STEADINESS = 20.0
+
+
+def fit_head(network: Network, cache: Cache, part: Part, steadiness: float) -> None:
+    """Fit a network's head to the features that are kept of a part's photos, held steady over its shots."""
+    [features] = cache.rows(kept := np.flatnonzero(cache.readable))
+    network.standardise(torch.from_numpy(features.mean(0)), torch.from_numpy(features.std(0)))
+    standard = (features - network.centre.cpu().numpy()) / network.spread.cpu().numpy()
+    weight, bias = steady_head(standard, part.counts[kept], part.shots[kept], steadiness=steadiness)
+    with torch.no_grad():
+        network.head.weight.copy_(torch.from_numpy(weight))
+        network.head.bias.copy_(torch.from_numpy(bias))
 
 
 def steady_head(
