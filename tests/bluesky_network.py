@@ -34,6 +34,7 @@ POSTS = "app.bsky.feed.post"
 UP_SECONDS = 900
 SECONDS = 15
 LOOK_SECONDS = 0.05
+ANSWERS_SECONDS = 60
 
 # One for all people, and threads.
 CLIENT = httpx.Client(base_url=f"{URL}/xrpc/", timeout=SECONDS, trust_env=False)
@@ -65,6 +66,10 @@ def start(directory: Path) -> bool:
     done = subprocess.run(
         [SCRIPT, "up"], env=environment, capture_output=True, text=True, timeout=UP_SECONDS, check=False
     )
+    # It says that it is ready a moment before it answers on a busy machine.
+    until = time.monotonic() + ANSWERS_SECONDS
+    while not done.returncode and not _answers() and time.monotonic() < until:
+        time.sleep(LOOK_SECONDS)
     if done.returncode or not _answers():
         raise NoNetwork(f"NO BLUESKY NETWORK, its tests do not run: it did not start: {done.stderr[-2000:]}")
     return True

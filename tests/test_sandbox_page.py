@@ -176,6 +176,7 @@ HEAR = """() => {
 def test_who_cannot_see_hears_once_that_no_answer_came(network: Network, page: Page, photo: Path) -> None:
     with join(network, "somebody_else") as other:
         other.post("/api/v1/statuses", json={"status": "@deepselfie not mine"}).raise_for_status()
+    expect(page.get_by_text("not mine")).to_be_visible()
     ask(page, photo)
     expect(page.locator(".looking").first).to_contain_text("deepselfie is looking")
     page.evaluate(HEAR)
