@@ -75,17 +75,22 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def _load(file: Path, threads: int) -> ort.InferenceSession:
-    if not file.is_file():
-        raise JudgeRefused(f"{file}: no such file; name a judge's .onnx file")
+def start(model: Path | bytes, threads: int) -> ort.InferenceSession:
+    """Load an ONNX file, or what would be in one, to run with so many threads a call."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     # Spinning threads burn a whole core while the bot waits for the next mention.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def _load(file: Path, threads: int) -> ort.InferenceSession:
+    if not file.is_file():
+        raise JudgeRefused(f"{file}: no such file; name a judge's .onnx file")
     try:
-        return ort.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+        return start(file, threads)
     # ONNX Runtime's errors share no base class but Exception.
     except Exception as error:
         raise JudgeRefused(f"{file}: no ONNX file that can be loaded ({error})") from error

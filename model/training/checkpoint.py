@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 
 from model.card import Label
+from model.dataset.files import replacing
 from model.training.backbones import backbone
 from model.training.config import Config
 from model.training.failure import TrainingFailed
@@ -90,15 +90,10 @@ def write(file: Path, content: bytes | memoryview) -> None:
     Raises:
         TrainingFailed: The disk is full, or the like. The older file is still there.
     """
-    unfinished = file.with_name(f".{file.name}.unfinished")
     try:
-        with unfinished.open("wb") as target:
-            target.write(content)
-            target.flush()
-            os.fsync(target.fileno())
-        unfinished.replace(file)
+        with replacing(file) as draft:
+            draft.write_bytes(content)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         raise TrainingFailed(
             f"{file} cannot be written ({error.strerror}, {len(content) / 1e6:.1f} MB needed); "
             "what was saved before is whole: make room, then run the same command again"

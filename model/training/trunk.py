@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
-import warnings
 from collections.abc import Callable
 
 import numpy as np
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from model.judge import start
 from model.pixels import Pixels
 from model.training.network import Network
+from model.training.tracing import traced
 
 Rows = tuple[NDArray[np.generic], ...]
 """Of n photos: the maps and what was pooled on the way, or the features alone where all is frozen."""
@@ -58,25 +55,8 @@ class _TorchRunner:
 
 class _OnnxRunner:
     def __init__(self, trunk: Trunk) -> None:
-        example = torch.zeros((2, trunk.network.side, trunk.network.side, 3), dtype=torch.uint8)
-        # The exporter reports its progress, warns of its own deprecations, and misses torchvision.
-        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            program = torch.onnx.export(
-                trunk,
-                (example,),
-                input_names=["photos"],
-                dynamic_shapes=({0: torch.export.Dim("n")},),
-                dynamo=True,
-                verbose=False,
-            )
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self.session = onnxruntime.InferenceSession(
-            program.model_proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        graph = traced(trunk, trunk.network.side)
+        self.session = start(graph.SerializeToString(), torch.get_num_threads())
 
     def __call__(self, photos: Pixels) -> Rows:
         return tuple(self.session.run(None, {"photos": photos}))
