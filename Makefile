@@ -11,7 +11,7 @@ FAILED = { echo "The installation failed. With a network and room on the disk, t
 demo: .venv/demo ## run a whole bot on this machine, with a web page to try it on
 	@$(BIN)/deepselfie demo $(ARGS)
 
-test: .venv/dev browser bluesky ## run all tests, end to end too
+test: .venv/dev browser bluesky docker prometheus ## run all tests, end to end too
 	$(BIN)/pytest $(ARGS)
 
 check: .venv/dev ## lint, formatting, types
@@ -62,7 +62,7 @@ venv-package:
 
 .venv/demo: .venv/bin/python pyproject.toml constraints.txt
 	@echo "Installing what the demo needs into .venv …"
-	@$(INSTALL) '.[cpu,sandbox]' || $(FAILED)
+	@$(INSTALL) '.[demo]' || $(FAILED)
 	@touch $@
 
 .venv/dev: .venv/bin/python pyproject.toml constraints.txt
@@ -95,5 +95,24 @@ bluesky:
 		echo "Installing for the tests on Bluesky: $$missing …"; \
 		apt-get update -qq && apt-get install -qqy --no-install-recommends $$missing >/dev/null && exit 0; fi; \
 	echo "NO BLUESKY NETWORK: the tests on it will be skipped. Install $$missing to run them."
+
+# What the tests of the containers need, where an engine can be made and root may.
+.PHONY: docker
+docker:
+	@docker image inspect python:3.11-slim-bookworm redis:7-bookworm >/dev/null 2>&1 && \
+		{ command -v docker-compose >/dev/null || docker compose version >/dev/null 2>&1; } && exit 0; \
+	if [ "$$(id -u)" = 0 ] && [ -x ../shared/docker/engine ]; then \
+		../shared/docker/engine up && exit 0; fi; \
+	command -v docker >/dev/null && docker info >/dev/null 2>&1 && exit 0; \
+	echo "NO DOCKER: the tests of the containers will be skipped. Install Docker Engine and Docker Compose to run them."
+
+# The alarms are tested with Prometheus' own tool, and by a Prometheus that watches a bot, where root can install it.
+.PHONY: prometheus
+prometheus:
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! command -v promtool >/dev/null; then \
+		echo "Installing for the tests of the alarms: prometheus …"; \
+		apt-get update -qq && apt-get install -qqy --no-install-recommends prometheus >/dev/null || true; fi
+	@command -v promtool >/dev/null || \
+		echo "NO PROMETHEUS: the tests of the alarms will be skipped. Install prometheus to run them."
 
 .PHONY: demo test check bench default-model screenshot clean help

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from model.judge import cores
+from model.cores import cores
 from model.pixels import PhotoRejected
 from worker.decode import Decoders, Limits
 

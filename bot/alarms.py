@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,9 +41,14 @@ def clear_alarms(redis: Redis, *names: str) -> None:
         LOG.info("alarm over", name=" or ".join(names))
 
 
-def clear_all(redis: Redis) -> None:
-    """Begin anew: what is still wrong is raised again."""
-    redis.delete(ALARMS)
+def clear_unled(redis: Redis, led: Collection[str]) -> None:
+    """Begin anew on all networks that nobody listens to: what is still wrong is raised again.
+
+    Alarms of the others are their listeners' business. Those of a network that the bot has left go here, too.
+    """
+    found: Any = redis.hkeys(ALARMS)
+    if unled := [name for name in found if name.decode().partition(" ")[0] not in led]:
+        redis.hdel(ALARMS, *unled)
 
 
 def alarms(redis: Redis) -> dict[str, Alarm]:

@@ -17,6 +17,11 @@ def beat(redis: Redis, name: str) -> None:
     redis.hset(BEATS, name, str(time.time()))
 
 
+def rest(redis: Redis, name: str) -> None:
+    """Note that `name` is not meant to be alive: its silence says nothing."""
+    redis.hdel(BEATS, name)
+
+
 def silences(redis: Redis) -> dict[str, float]:
     """Seconds since each part's last sign of life."""
     found: Any = redis.hgetall(BEATS)

@@ -112,4 +112,6 @@ def _words(error: Exception) -> str:
     """Why, without the pool and the address that urllib3 puts in front."""
     if isinstance(error, ValueError):
         return type(error).__name__
-    return str(error).rpartition(": ")[2].rpartition("] ")[2]
+    words = str(error).rpartition(": ")[2].rpartition("] ")[2]
+    # What is left of "(… [Errno -2] Name or service not known)".
+    return words if "(" in words else words.rstrip(")")

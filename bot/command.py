@@ -17,7 +17,9 @@ COMMANDS = {
     "score": ("model.command:score", "judge photo files, without any network"),
     "listen": ("bot.command:listen", "watch the network for mentions"),
     "work": ("worker.command:work", "judge the photos of mentions"),
+    "worker": ("worker.measuring:worker", "measure this machine, and say which settings suit its workers"),
     "respond": ("bot.command:respond", "post the replies"),
+    "probe": ("bot.probe:probe", "ask the process that runs here whether it is well"),
     "login": ("bot.login.command:login", "get the bot's account on a network ready, step by step"),
     "doctor": ("bot.doctor.command:doctor", "check everything that the bot needs, and say what to do"),
     "status": ("bot.operations:status", "show how the bot is doing"),
@@ -85,8 +87,15 @@ def _take_dry_run(command: str, arguments: Sequence[str]) -> None:
         help="everything but the post: the replies are logged, and their mentions count as dealt with "
         "(the same as BOT_DRY_RUN=yes)",
     )
+    _take_log_format(parser)
     if parser.parse_args(arguments).dry_run:
         os.environ["BOT_DRY_RUN"] = "yes"
+
+
+def _take_log_format(parser: argparse.ArgumentParser) -> None:
+    from bot import logs
+
+    logs.add_option(parser)
 
 
 def demo(arguments: Sequence[str]) -> int:
@@ -193,6 +202,7 @@ def _sandbox_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="API calls a person may make in five minutes (%(default)s)",
     )
+    _take_log_format(parser)
     return parser
 
 

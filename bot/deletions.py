@@ -44,7 +44,7 @@ class Deletions:
             self._follow(f"{self._network.name}:{post}")
         except NetworkError as error:
             # It stays on the list, from which the next look takes it.
-            LOG.warning("reply not deleted", post=post, error=str(error))
+            LOG.warning("reply not deleted", key=f"{self._network.name}:{post}", error=str(error))
 
     def look(self) -> None:
         """Look for those mentions that it is time to look for, some at a time."""

@@ -19,7 +19,7 @@ from bot import queues
 from bot.ledger import Ledger
 from bot.processes import Event, Processes
 from bot.sandbox.person import Person
-from bot.settings import SettingsError, read
+from bot.settings import Settings, SettingsError, load, read
 from bot.valkey import start_valkey
 
 READY_SECONDS = 60
@@ -154,7 +154,10 @@ def started(directory: Path, port: int, on_event: Callable[[str, Event], None]) 
         environment["REDIS_URL"] = redis_url
         # The photos lie on this machine, which the worker would otherwise rightly refuse to look at.
         environment |= {"MASTODON_URL": url, "MASTODON_TOKEN": token, "WORKER_PRIVATE_ADDRESSES": "allow"}
-        for name, (command, _) in BOT.items():
+        first_port = load(Settings, os.environ).metrics_port
+        for place, (name, (command, _)) in enumerate(BOT.items()):
+            if first_port:
+                environment["METRICS_PORT"] = str(first_port + place)
             processes.deepselfie(
                 name, [command], without_tokens(environment) if name == "worker" else environment
             )

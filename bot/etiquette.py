@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Literal
+from typing import Literal, Self
 
 from bot.locale import locales
 from bot.messages import Command, Mention, Notice, Photo, Verdict
@@ -19,6 +19,8 @@ HOUR_SECONDS = 3600
 DAY_SECONDS = 24 * HOUR_SECONDS
 # A thread that has rested for so long may go on.
 THREAD_SECONDS = 30 * DAY_SECONDS
+
+UNLIMITED = 1_000_000
 
 TOO_OLD = "too old"
 
@@ -54,6 +56,18 @@ class Rules:
     photos_of: Literal["author", "anyone"] = "author"
     sensitive: Literal["decline", "judge"] = "decline"
     when_late: Literal["apologise", "silence"] = "apologise"
+
+    def without_limits(self) -> Self:
+        """For the sandbox network, where everybody is new, and who tries the bot posts a lot."""
+        return replace(
+            self,
+            per_minute=UNLIMITED,
+            per_day=UNLIMITED,
+            newcomer_per_minute=UNLIMITED,
+            newcomer_per_day=UNLIMITED,
+            per_thread=UNLIMITED,
+            per_hour=UNLIMITED,
+        )
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from bot.etiquette import TOO_OLD, Moment, admit
 from bot.ledger import Ledger
 from bot.logs import Log
 from bot.messages import Mention
+from bot.networks.accounts import SandboxAccount
 from bot.record import Admission, Fate
 from bot.settings import ListenerSettings
 
@@ -28,7 +29,7 @@ class Intake:
         self._redis = redis
         self._ledger = Ledger(redis, settings.policy)
         self._promise_seconds = settings.promise_seconds
-        self._rules = settings.rules
+        self._rules = settings.rules.without_limits() if network == SandboxAccount.network else settings.rules
         self._blocklist = blocklist
 
     def take(self, mentions: Sequence[Mention], cursor: str | None = None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from redis import RedisError
@@ -54,15 +54,24 @@ class Keeper:
             lease: What was claimed.
             since: `time.monotonic()` from before it was claimed.
         """
-        hold = Hold(lease, since + LEASE_SECONDS)
-        with self._changed:
-            self._holds.add(hold)
-            self._changed.notify()
+        [hold] = self.hold([lease], since)
         try:
             yield hold
         finally:
-            with self._changed:
-                self._holds.discard(hold)
+            self.release([hold])
+
+    def hold(self, leases: Sequence[Lease], since: float) -> list[Hold]:
+        """Keep leases, as `holding` does, until they are released."""
+        holds = [Hold(lease, since + LEASE_SECONDS) for lease in leases]
+        with self._changed:
+            self._holds.update(holds)
+            self._changed.notify()
+        return holds
+
+    def release(self, holds: Sequence[Hold]) -> None:
+        """Keep leases no longer."""
+        with self._changed:
+            self._holds.difference_update(holds)
 
     def _renew_all(self) -> None:
         while True:
@@ -71,16 +80,17 @@ class Keeper:
             time.sleep(RENEW_SECONDS)
             with self._changed:
                 holds = list(self._holds)
-            for hold in holds:
-                self._renew(hold)
+            self._renew(holds)
 
-    def _renew(self, hold: Hold) -> None:
+    def _renew(self, holds: Sequence[Hold]) -> None:
         now = time.monotonic()
-        if now - hold.since > LONGEST_HOLD_SECONDS:
-            return
+        holds = [hold for hold in holds if now - hold.since <= LONGEST_HOLD_SECONDS]
         try:
-            if self._ledger.renew(hold.lease):
-                hold.until = now + LEASE_SECONDS
+            for hold, renewed in zip(
+                holds, self._ledger.renew_all([hold.lease for hold in holds]), strict=True
+            ):
+                if renewed:
+                    hold.until = now + LEASE_SECONDS
         except RedisError as error:
-            # The lease just runs out; whoever holds it finds that out before doing anything visible.
-            LOG.warning("lease not renewed", key=hold.lease.key, error=str(error))
+            # They just run out; whoever holds one finds that out before doing anything visible.
+            LOG.warning("lease not renewed", leases=len(holds), error=str(error))

@@ -25,6 +25,21 @@ def cursor(network: str) -> str:
     return f"{PREFIX}cursor:{network}"
 
 
+def leader(network: str) -> str:
+    """Which process listens to a network."""
+    return f"{PREFIX}leader:{network}"
+
+
+def handover(network: str) -> str:
+    """Wakes one of those who wait for a network's lead."""
+    return f"{PREFIX}handover:{network}"
+
+
+def standby(network: str) -> str:
+    """Whether some process waits for a network's lead."""
+    return f"{PREFIX}standby:{network}"
+
+
 def session(account: str) -> str:
     """A log-in that an account's processes share."""
     return f"{PREFIX}session:{account}"

@@ -20,8 +20,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from redis import Redis
+from redis.client import Pipeline
 
-from bot import keys, transitions
+from bot import keys, scripts, transitions
 from bot.chaos import without
 from bot.messages import APOLOGY, Verdict
 from bot.people import People
@@ -56,6 +57,11 @@ class Ledger:
     def redis(self) -> Redis:
         """Where it is kept."""
         return self._redis
+
+    @property
+    def policy(self) -> Policy:
+        """What the operator has decided about time."""
+        return self._policy
 
     def ingest(
         self, network: str, admissions: Sequence[Admission], cursor: str | None = None
@@ -101,16 +107,30 @@ class Ledger:
 
     def claim(self, key: str, leave: Sequence[State], enter: State) -> Lease | None:
         """Take a mention on for one step; None if somebody else has, or it is past that step."""
-        claimed = self._claim(keys=_names(key), args=(key, enter, LEASE_SECONDS, *leave))
-        if not claimed:
-            return None
-        token, tries, before = claimed
-        fields = dict(zip(before[::2], before[1::2], strict=True))
-        return Lease(key, enter, token, tries, record_from(fields))
+        return _lease(key, enter, self._claim(_names(key), (key, enter, LEASE_SECONDS, *leave)))
+
+    def claim_all(self, keys: Sequence[str], leave: Sequence[State], enter: State) -> dict[str, Lease]:
+        """Take mentions on for one step, in one round trip.
+
+        Returns:
+            The leases of those that nobody else has, and that are not past that step.
+        """
+        calls = [(_names(key), [key, enter, LEASE_SECONDS, *leave]) for key in keys]
+        with self._redis.pipeline(transaction=False) as pipeline:
+            scripts.call(pipeline, self._claim, calls)
+            leases = [_lease(key, enter, it) for key, it in zip(keys, pipeline.execute(), strict=True)]
+        return {lease.key: lease for lease in leases if lease}
 
     def renew(self, lease: Lease) -> bool:
         """Hold on to a lease; False if it is void."""
-        return bool(self._renew(_names(lease.key), (lease.key, lease.token, LEASE_SECONDS)))
+        return self.renew_all([lease])[0]
+
+    def renew_all(self, leases: Sequence[Lease]) -> list[bool]:
+        """Hold on to leases, in one round trip; False for each that is void."""
+        with self._redis.pipeline(transaction=False) as pipeline:
+            calls = [(_names(lease.key), [lease.key, lease.token, LEASE_SECONDS]) for lease in leases]
+            scripts.call(pipeline, self._renew, calls)
+            return [bool(renewed) for renewed in pipeline.execute()]
 
     def pass_on(
         self, lease: Lease, enter: State, fields: Fields = NOTHING, *, after: float = GRACE_SECONDS
@@ -121,6 +141,12 @@ class Ledger:
             Whether the lease was still valid; if not, nothing has changed.
         """
         return self._settled(lease, enter, ["open", after], fields)
+
+    def pass_all_on(self, pipeline: Pipeline, enter: State, done: Sequence[tuple[Lease, Fields]]) -> None:
+        """Do as `pass_on` does for many mentions, when the pipeline is executed: their results come first."""
+        scripts.call(
+            pipeline, self._settle, [self._settling(*one, enter, ["open", GRACE_SECONDS]) for one in done]
+        )
 
     def close(self, lease: Lease, enter: State, fields: Fields = NOTHING) -> bool:
         """Finish a step after which the mention is over.
@@ -149,9 +175,9 @@ class Ledger:
         policy, apology = self._policy, APOLOGY.model_dump_json()
         when_late = apology if policy.apologise else ""
         rest = (GRACE_SECONDS, JUDGE_TRIES, when_late, apology, policy.retention_seconds)
+        calls = [(_names(key), [key, *rest, queue]) for key, queue in overdue.items()]
         with self._redis.pipeline(transaction=False) as pipeline:
-            for key, queue in overdue.items():
-                self._rescue(_names(key), (key, *rest, queue), client=pipeline)
+            scripts.call(pipeline, self._rescue, calls)
             queues = [queue.decode() for queue in pipeline.execute()]
         return {key: queue for key, queue in zip(overdue, queues, strict=True) if queue}
 
@@ -188,15 +214,26 @@ class Ledger:
                 yield name.decode().removeprefix(keys.record(""))
 
     def counts(self) -> dict[str, int]:
-        """How many mentions ended how, since the ledger began."""
+        """How many mentions ended how since the ledger began; `retried`: of the failed ones."""
         fields: Any = self._redis.hgetall(keys.COUNTS)
         return {name.decode(): int(value) for name, value in fields.items()}
 
     def _settled(self, lease: Lease, enter: State, how: list[Any], fields: Fields) -> bool:
+        return bool(self._settle(*self._settling(lease, fields, enter, how)))
+
+    def _settling(self, lease: Lease, fields: Fields, enter: State, how: list[Any]) -> scripts.Call:
         token = "" if without("fencing") else lease.token
         pairs = [part for pair in fields.items() for part in pair]
-        arguments = [lease.key, token, lease.state, enter, *how, *pairs]
-        return bool(self._settle(keys=_names(lease.key), args=arguments))
+        return _names(lease.key), [lease.key, token, lease.state, enter, *how, *pairs]
+
+
+def _lease(key: str, state: State, claimed: Any) -> Lease | None:
+    """What the script that claims a mention answers, as a lease."""
+    if not claimed:
+        return None
+    token, tries, before = claimed
+    fields = dict(zip(before[::2], before[1::2], strict=True))
+    return Lease(key, state, token, tries, record_from(fields))
 
 
 def _names(key: str) -> list[str]:

@@ -6,23 +6,20 @@ The stream is only speed. The poller, from a cursor that survives restarts, is w
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
-from collections.abc import Sequence
 from queue import Empty, SimpleQueue
 
 from redis import Redis, RedisError
 
 from bot import backoff
-from bot.alarms import clear_alarms, clear_all, raise_alarm
+from bot.alarms import clear_alarms, raise_alarm
 from bot.beats import beat
 from bot.blocklist import Blocklist
 from bot.deletions import Deletions
 from bot.intake import Intake
 from bot.ledger import Ledger
 from bot.logs import Log
-from bot.networks import connect
-from bot.networks.accounts import Account
+from bot.monitor import Pulse
 from bot.networks.base import Gone, Happening, Network, NetworkError
 from bot.settings import ListenerSettings
 from bot.stream import Stream
@@ -33,96 +30,23 @@ LOG = Log(__name__)
 LONGEST_PAUSE_SECONDS = 60
 # One failed look is nothing; the third falls within a minute, even if each of them had to time out.
 ALARMING_FAILURES = 3
-LOOK_SECONDS = 0.1
 # Who is woken waits a moment for whoever else is about to wake them.
 WAKING_SECONDS = 0.2
-
-
-class Listeners:
-    """One listener an account, each in a thread of its own: what befalls one network is its own business.
-
-    Args:
-        accounts: Where the bot is.
-        redis: Where ledger and queues are.
-        settings: What the operator has decided.
-
-    Raises:
-        NetworkError: No network can be logged in to.
-        SettingsError: The blocklist cannot be read.
-    """
-
-    def __init__(self, accounts: Sequence[Account], redis: Redis, settings: ListenerSettings) -> None:
-        self._redis = redis
-        self._settings = settings
-        self._blocklist = Blocklist(settings.blocklist)
-        self._refusals: dict[str, NetworkError] = {}
-        self._stopped = False
-        with contextlib.suppress(RedisError):
-            clear_all(redis)
-        self._listeners = {account: self._login(account) for account in accounts}
-        if not any(self._listeners.values()):
-            raise next(iter(self._refusals.values()))
-
-    def run(self) -> None:
-        """Listen until `stop` is called.
-
-        Raises:
-            NetworkError: No network is left that does not refuse us for good.
-        """
-        # Daemons: whatever they are in the middle of, the next look at the network finds again.
-        threads = [
-            threading.Thread(target=self._listen, args=(account,), name=account.network, daemon=True)
-            for account in self._listeners
-        ]
-        for thread in threads:
-            thread.start()
-        while not self._stopped and any(thread.is_alive() for thread in threads):
-            time.sleep(LOOK_SECONDS)
-        for listener in self._listeners.values():
-            if listener:
-                listener.stop()
-        if not self._stopped:
-            raise next(iter(self._refusals.values()))
-
-    def stop(self) -> None:
-        """Make `run` return soon. Safe to call from a signal handler."""
-        self._stopped = True
-
-    def _listen(self, account: Account) -> None:
-        failures = 0
-        while not (listener := self._listeners[account]):
-            refusal = self._refusals[account.network]
-            failures += 1
-            pause = max(backoff.pause(failures), refusal.retry_after or 0)
-            LOG.error("not logged in", network=account.network, error=str(refusal), pause=pause)
-            if refusal.permanent:
-                return
-            time.sleep(pause)
-            self._listeners[account] = self._login(account)
-        try:
-            listener.run()
-        except NetworkError as error:
-            LOG.error("network lost", network=account.network, error=str(error))
-            self._refuse(account, error)
-
-    def _login(self, account: Account) -> Listener | None:
-        try:
-            return Listener(connect(account, self._redis), self._redis, self._settings, self._blocklist)
-        except NetworkError as error:
-            self._refuse(account, error)
-            return None
-
-    def _refuse(self, account: Account, error: NetworkError) -> None:
-        self._refusals[account.network] = error
-        raise_alarm(self._redis, account.network, f"the bot is not on it: {error}", is_logged=True)
+# A poller that waits for its next look still turns. One page, or a look for what was deleted, may time out.
+REST_SECONDS = 5
+TURN_SECONDS = 300
+# Above what all but the slowest page takes: from then on, another process may do better. To be wrong is
+# harmless: what the page brings is taken on all the same.
+HANG_SECONDS = 75
 
 
 class Listener:
-    """Watches one network until told to stop."""
+    """Watches one network until told to stop; for one term, begun once."""
 
     def __init__(
         self, network: Network, redis: Redis, settings: ListenerSettings, blocklist: Blocklist
     ) -> None:
+        self.pulse = Pulse(TURN_SECONDS)
         self._network = network
         self._redis = redis
         self._ledger = Ledger(redis, settings.policy)
@@ -141,6 +65,7 @@ class Listener:
         Raises:
             NetworkError: The network refuses us for good, which nobody but the operator can mend.
         """
+        self.pulse.turn()
         self._stream.start()
         failures = 0
         while not self._stopped:
@@ -163,10 +88,14 @@ class Listener:
             self._rest(pause, until_woken=not failures)
 
     def stop(self) -> None:
-        """Make `run` return soon. Safe to call from a signal handler."""
+        """Hang up, and make `run` return soon. Safe to call from any thread."""
         self._stopped = True
-        self._stream.stop()
         self._wake.put(None)
+        self._stream.stop()
+
+    def hangs(self) -> bool:
+        """Whether the polling has got stuck, or is so slow that another process should try."""
+        return self.pulse.seconds > HANG_SECONDS
 
     @property
     def _alarm(self) -> str:
@@ -179,8 +108,9 @@ class Listener:
         """Wait; after a failure, for nobody but `stop`, and never so short that the network would notice."""
         ends = time.monotonic() + pause
         while not self._stopped and (left := ends - time.monotonic()) > 0:
+            self.pulse.turn()
             with contextlib.suppress(Empty):
-                self._wake.get(timeout=left)
+                self._wake.get(timeout=min(left, REST_SECONDS))
                 if until_woken:
                     ends = min(ends, time.monotonic() + WAKING_SECONDS)
         while not self._wake.empty():
@@ -193,6 +123,7 @@ class Listener:
         goes_on = self._position is not None
         position = self._position or cursor
         while not self._stopped:
+            self.pulse.turn()
             page = self._network.mentions_after(position)
             moved = page.cursor if page.cursor != cursor and not goes_on else None
             self._intake.take(page.mentions, moved)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import logging
+import os
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Literal
 
 FIELDS = "event_fields"
 
 REDACTED = "[secret]"
+
+_ABOUT: ContextVar[str] = ContextVar("about", default="")
 
 
 class Log:
@@ -23,19 +29,52 @@ class Log:
 
     def info(self, event: str, **fields: object) -> None:
         """Something happened that an operator may want to know."""
-        self._logger.info(event, extra={FIELDS: fields})
+        self._logger.info(event, extra=_extra(fields))
 
     def warning(self, event: str, **fields: object) -> None:
         """Something went wrong that the bot copes with by itself."""
-        self._logger.warning(event, extra={FIELDS: fields})
+        self._logger.warning(event, extra=_extra(fields))
 
     def error(self, event: str, **fields: object) -> None:
         """Something went wrong that needs somebody."""
-        self._logger.error(event, extra={FIELDS: fields})
+        self._logger.error(event, extra=_extra(fields))
 
     def exception(self, event: str, **fields: object) -> None:
         """Something went wrong that nobody foresaw: with the traceback of the exception being handled."""
-        self._logger.exception(event, extra={FIELDS: fields})
+        self._logger.exception(event, extra=_extra(fields))
+
+
+@contextmanager
+def about(key: str) -> Iterator[None]:
+    """Whatever is logged meanwhile in this thread, or by a task that it starts, has the mention's key.
+
+    As a decorator it does the same for each call of a function, in whatever thread.
+    """
+    before = _ABOUT.set(key)
+    try:
+        yield
+    finally:
+        _ABOUT.reset(before)
+
+
+def _extra(fields: dict[str, object]) -> dict[str, object]:
+    key = _ABOUT.get()
+    return {FIELDS: {"key": key} | fields if key else fields}
+
+
+def add_option(parser: argparse.ArgumentParser) -> None:
+    """Let a command have --log-format, which stands above LOG_FORMAT."""
+    parser.add_argument(
+        "--log-format",
+        choices=("json", "text"),
+        action=_IntoEnvironment,
+        help="one log line an event, for people (text) or programs (json), whatever LOG_FORMAT says",
+    )
+
+
+class _IntoEnvironment(argparse.Action):
+    def __call__(self, _parser: object, _options: object, values: object, _option: object = None) -> None:
+        os.environ["LOG_FORMAT"] = str(values)
 
 
 def setup(log_format: Literal["text", "json"], secrets: Iterable[str] = ()) -> None:
@@ -54,6 +93,7 @@ def setup(log_format: Literal["text", "json"], secrets: Iterable[str] = ()) -> N
     root.setLevel(logging.WARNING)
     for ours in ("bot", "worker", "model"):
         logging.getLogger(ours).setLevel(logging.INFO)
+    logging.captureWarnings(True)
     sys.excepthook = lambda kind, error, trace: root.critical("ended", exc_info=(kind, error, trace))
     threading.excepthook = _thread_ended
 

@@ -7,12 +7,15 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from redis import Redis
 
     from bot.record import Record
+    from bot.settings import Group
+
+G = TypeVar("G", bound="Group")
 
 NAMES = (
     "somebody on the bot's own Mastodon server is known without it (@ann, not @ann@example.social), "
@@ -30,8 +33,9 @@ def status(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     redis = _redis()
     from bot.overview import look
+    from bot.settings import BotSettings
 
-    overview = look(redis)
+    overview = look(redis, _load(BotSettings).promise_seconds)
     print(json.dumps(overview.as_json()) if options.json else overview.as_text())
     return 0
 
@@ -101,9 +105,18 @@ def forget(arguments: Sequence[str]) -> int:
 
 def _redis() -> Redis:
     from bot.queues import RedisUnavailable, connect
-    from bot.settings import Settings, SettingsError, load
+    from bot.settings import Settings
 
     try:
-        return connect(load(Settings, os.environ).redis_url.get_secret_value())
-    except (RedisUnavailable, SettingsError) as error:
+        return connect(_load(Settings).redis_address)
+    except RedisUnavailable as error:
+        raise SystemExit(f"deepselfie: {error}") from None
+
+
+def _load(kind: type[G]) -> G:
+    from bot.settings import SettingsError, load
+
+    try:
+        return load(kind, os.environ)
+    except SettingsError as error:
         raise SystemExit(f"deepselfie: {error}") from None

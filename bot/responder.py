@@ -7,12 +7,12 @@ import time
 from datetime import UTC, datetime
 from functools import cache
 
-from bot import queues, wording
+from bot import metrics, queues, wording
 from bot.alarms import clear_alarms, raise_alarm
 from bot.chaos import reach, without
 from bot.keeper import Hold, Keeper
 from bot.ledger import Ledger
-from bot.logs import Log
+from bot.logs import Log, about
 from bot.messages import APOLOGY, Mention, Verdict
 from bot.networks import connect
 from bot.networks.accounts import account_on
@@ -47,6 +47,7 @@ class Responder:
 
     def __init__(self, network: Network, ledger: Ledger, *, apologise: bool, dry_run: bool = False) -> None:
         self._network = network
+        self._answer_seconds = metrics.ANSWER_SECONDS.labels(network.name)
         self._ledger = ledger
         self._keeper = Keeper(ledger)
         self._apologise = apologise
@@ -105,7 +106,8 @@ class Responder:
             LOG.info("would answer", key=lease.key, text=reply.text)
             return
         reach("before the post")
-        posted = self._network.reply(lease.mention, reply)
+        with metrics.STAGES["post"].time():
+            posted = self._network.reply(lease.mention, reply)
         reach("after the post")
         self._answered(lease, posted, lease.before.ends)
 
@@ -165,8 +167,15 @@ class Responder:
         reach("answer stored")
         network = self._network.name
         clear_alarms(self._ledger.redis, f"{network} replies", f"{network} parked")
+        self._observe(lease)
         seconds = (datetime.now(UTC) - lease.mention.created_at).total_seconds()
         LOG.info("answered", key=lease.key, score=lease.before.score, seconds=seconds)
+
+    def _observe(self, lease: Lease) -> None:
+        # A mention that was failed and is tried again has a new deadline, and that is fair.
+        if deadline := lease.before.deadline:
+            heard = deadline - self._ledger.policy.promise_seconds
+            self._answer_seconds.observe(max(0.0, time.time() - heard))
 
     def _not_answered(self, lease: Lease, error: NetworkError) -> None:
         self._sound_alarm(lease, error)
@@ -212,13 +221,14 @@ def _is_final(error: NetworkError, wordings: int) -> bool:
 
 
 def respond(key: str) -> None:
-    """The RQ job: answer one mention."""
+    """The job: answer one mention."""
     network = key.partition(":")[0]
-    try:
-        responder(network).respond(key)
-    except NetworkError as error:
-        # Not even claimed: the sweeper brings it again.
-        LOG.warning("not logged in", key=key, error=str(error))
+    with about(key):
+        try:
+            responder(network).respond(key)
+        except NetworkError as error:
+            # Not even claimed: the sweeper brings it again.
+            LOG.warning("not logged in", key=key, error=str(error))
 
 
 @cache
@@ -230,7 +240,7 @@ def responder(network: str) -> Responder:
         SettingsError: The bot has no account there.
     """
     settings = load(BotSettings, os.environ)
-    redis = queues.connect(settings.redis_url.get_secret_value())
+    redis = queues.connect(settings.redis_address)
     return Responder(
         connect(account_on(network, os.environ), redis),
         Ledger(redis, settings.policy),

@@ -1,4 +1,4 @@
-"""Settings from the environment; a secret NAME may also come from the file that NAME_FILE names.
+"""Settings from the environment; NAME may also come from the file that NAME_FILE names, or from SECRETS_DIR.
 
 Every field's alias is its variable's name. README.md documents each one, and a test proves it.
 """
@@ -9,18 +9,17 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
-from urllib.parse import unquote
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from bot.environment import SettingsError, read
 from bot.etiquette import Rules
 from bot.record import Policy
 
+__all__ = ["BotSettings", "Group", "ListenerSettings", "Settings", "SettingsError", "load", "read"]
+
 Count = Annotated[int, Field(ge=1)]
-
-
-class SettingsError(Exception):
-    """A setting is missing or wrong; the message says which, its value and what to do."""
 
 
 class Group(BaseModel):
@@ -36,7 +35,10 @@ class Group(BaseModel):
         # A password may hold anything: it begins after the first colon and ends at the last @.
         people = {address.partition("://")[2].rpartition("@")[0] for address in addresses}
         passwords = {person.partition(":")[2] for person in people}
-        return (values - addresses | passwords | {unquote(password) for password in passwords}) - {""}
+        others = values - addresses
+        # Each as it is, and as it stands in an address.
+        forms = others | {quote(value, safe="") for value in others}
+        return (forms | passwords | {unquote(password) for password in passwords}) - {""}
 
 
 class Settings(Group):
@@ -47,9 +49,32 @@ class Settings(Group):
         alias="REDIS_URL",
         description="where Redis or Valkey listens, with its password if it has one",
     )
+    redis_password: SecretStr | None = Field(
+        None, alias="REDIS_PASSWORD", description="Redis' password, where REDIS_URL has none"
+    )
     log_format: Literal["text", "json"] = Field(
         "text", alias="LOG_FORMAT", description="one log line an event, for people (text) or programs (json)"
     )
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] = Field(
+        0, alias="METRICS_PORT", description="port for /metrics, /healthz and /readyz; 0: none"
+    )
+    metrics_host: str = Field(
+        "127.0.0.1", alias="METRICS_HOST", description="address on which METRICS_PORT is opened"
+    )
+
+    @property
+    def redis_address(self) -> str:
+        """REDIS_URL with its password, for nobody's eyes."""
+        address = self.redis_url.get_secret_value()
+        try:
+            place = urlsplit(address)
+        except ValueError:  # that it is none, `connect` says
+            return address
+        user, _, host = place.netloc.rpartition("@")
+        if self.redis_password is None or ":" in user or not (host or place.scheme == "unix"):
+            return address
+        password = quote(self.redis_password.get_secret_value(), safe="")
+        return urlunsplit(place._replace(netloc=f"{user}:{password}@{host}"))
 
 
 class BotSettings(Settings):
@@ -171,25 +196,6 @@ def load(kind: type[G], environment: Mapping[str, str]) -> G:
         return kind.model_validate(values)
     except ValidationError as error:
         raise SettingsError("; ".join(_sentence(kind, values, dict(e)) for e in error.errors())) from None
-
-
-def read(name: str, environment: Mapping[str, str]) -> str | None:
-    """A variable's value, or what is in the file that NAME_FILE names; None if neither is set.
-
-    An empty variable counts as not set: that is what `NAME=` in an .env file means. Space around it goes.
-
-    Raises:
-        SettingsError: The file cannot be read.
-    """
-    # Secrets often have a line break behind them, and a library that may not send that shows all of it.
-    if value := environment.get(name, "").strip():
-        return value
-    if file := environment.get(f"{name}_FILE"):
-        try:
-            return Path(file).read_text().strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{name}_FILE names {file}, which cannot be read as text ({error})") from None
-    return None
 
 
 def _sentence(kind: type[Group], values: Mapping[str, str], error: Mapping[str, object]) -> str:

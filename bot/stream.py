@@ -15,7 +15,7 @@ from redis import Redis, RedisError
 
 from bot import backoff
 from bot.alarms import clear_alarms, raise_alarm
-from bot.beats import beat
+from bot.beats import beat, rest
 from bot.logs import Log
 from bot.networks.base import Happening, Network, NetworkError
 
@@ -47,6 +47,7 @@ class Stream:
         self._opened: float | None = None
         self._is_proven = False
         self._stopped = threading.Event()
+        self._hang_up: Callable[[], None] | None = None
 
     def start(self) -> None:
         """Watch in a thread, for as long as this process lives."""
@@ -54,8 +55,10 @@ class Stream:
         threading.Thread(target=self.run, name=f"{self._network.name} stream", daemon=True).start()
 
     def stop(self) -> None:
-        """Do not open it again."""
+        """Close it, and do not open it again. From any thread."""
         self._stopped.set()
+        if self._hang_up:
+            self._hang_up()
 
     def run(self) -> None:
         """Watch until `stop` is called, or the network refuses for good."""
@@ -63,6 +66,8 @@ class Stream:
         while not self._stopped.is_set():
             started = time.monotonic()
             error = self._watch()
+            if self._stopped.is_set():
+                return
             if error and error.permanent:
                 self._give_up(error)
                 return
@@ -85,7 +90,7 @@ class Stream:
 
     def _watch(self) -> NetworkError | None:
         """Watch until the stream ends; why, if not politely."""
-        self._opened, self._is_proven = None, False
+        self._opened, self._is_proven, self._hang_up = None, False, None
         try:
             self._network.watch(self._deliver, self._alive)
         except NetworkError as error:
@@ -101,8 +106,15 @@ class Stream:
             raise_alarm(self._redis, self._alarm, f"it is refused, mentions are polled: {error}")
         else:
             LOG.info("no stream", network=self._network.name, reason=str(error))
+            with contextlib.suppress(RedisError):
+                rest(self._redis, self._alarm)
 
-    def _alive(self) -> None:
+    def _alive(self, hang_up: Callable[[], None]) -> None:
+        self._hang_up = hang_up
+        if self._stopped.is_set():
+            # It was told to stop while it was being opened.
+            hang_up()
+            return
         now = time.monotonic()
         if self._opened is None:
             self._opened = now
@@ -120,9 +132,12 @@ class Stream:
         try:
             self._take(happening)
         except RedisError as error:
-            LOG.warning("not written down", network=self._network.name, error=str(error))
+            LOG.warning("not written down", key=self._key(happening), error=str(error))
             self._catch_up()
         except Exception as error:
-            LOG.exception("not taken", network=self._network.name)
+            LOG.exception("not taken", key=self._key(happening))
             raise_alarm(self._redis, f"{self._network.name} events", f"one was not understood: {error!r}")
             self._catch_up()
+
+    def _key(self, happening: Happening) -> str:
+        return f"{self._network.name}:{happening.id}"

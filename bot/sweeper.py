@@ -36,9 +36,10 @@ class Sweeper:
         if not overdue:
             return 0
         rescued = self._ledger.rescue(queues.waiting(self._redis, overdue))
-        for key, queue in rescued.items():
+        for queue in sorted(set(rescued.values())):
             reach("rescued")
-            queues.enqueue(self._redis, queue, key)
+            queues.enqueue(self._redis, queue, *(key for key in rescued if rescued[key] == queue))
+        for key, queue in rescued.items():
             LOG.warning("rescued", key=key, queue=queue)
         return len(rescued)
 

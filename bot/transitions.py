@@ -235,7 +235,7 @@ local state = redis.call('HEXISTS', KEYS[1], 'verdict') == 1 and 'ready' or 'new
 local time = now()
 redis.call('HSET', KEYS[1], 'state', state, state, time, 'deadline', time + ARGV[3])
 redis.call('ZADD', KEYS[2], time + ARGV[2], ARGV[1])
-redis.call('HINCRBY', KEYS[3], 'failed', -1)
+redis.call('HINCRBY', KEYS[3], 'retried', 1)
 return state == 'new' and 'photos' or 'replies'
 """
 )

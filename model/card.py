@@ -60,8 +60,8 @@ class Card(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Annotated[str, Field(min_length=1)]
-    version: Annotated[str, Field(min_length=1)]
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    version: Annotated[str, Field(min_length=1, max_length=100)]
     description: str
     labels: Annotated[tuple[Label, ...], Field(min_length=2)]
     """In the order of the columns of `probabilities`, from worst to best."""
@@ -87,6 +87,8 @@ class Card(BaseModel):
     temperature: Annotated[float, Field(gt=0)] | None = None
     """What the logits are divided by in the graph, so that "70 %" is right in 70 of 100."""
     parity: Parity | None = None
+    max_batch: Annotated[int, Field(ge=1)] | None = None
+    """Photos in one call, for a graph that takes so much memory that more would not fit; None for any."""
 
     @field_validator("metrics")
     @classmethod

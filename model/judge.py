@@ -7,21 +7,26 @@ architecture gives it cheaply. Cast, mean and standard deviation, layout and sof
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from model.binding import Bound
 from model.card import METADATA_KEY, Card
+from model.cores import cores
+from model.engine import NAMES, Engine, start
 from model.pixels import Pixels
 
 DEFAULT_FILE = Path(__file__).with_name("default.onnx")
 
 Floats = NDArray[np.float32]
+Run = Callable[[Sequence[str], Pixels], list[Any]]
 
 
 class JudgeRefused(Exception):
@@ -45,21 +50,36 @@ class Judge:
 
     Args:
         file: The .onnx file.
-        threads: Threads of one call; by default as many as this process may use cores.
+        engine: How it is run; by default on the CPU, with as many threads a call as this process has cores.
 
     Raises:
-        JudgeRefused: The file is missing, or its card or graph breaks the contract.
+        JudgeRefused: The file is missing, its card or graph breaks the contract, or the engine cannot run it.
     """
 
-    def __init__(self, file: Path = DEFAULT_FILE, *, threads: int | None = None) -> None:
-        self._session = _load(file, threads or cores())
+    def __init__(self, file: Path = DEFAULT_FILE, engine: Engine | None = None) -> None:
+        self.file = file
+        self.engine = engine or Engine(threads=cores())
+        self._session = _load(file, self.engine)
+        self._run = _runner(self._session, self.engine)
         self.card = _read_card(file, self._session)
         _check_graph(file, self._session, self.card)
-        _check_output(file, self._session, self.card)
+        _check_output(file, self._run, self.card)
+
+    @property
+    def most(self) -> int:
+        """Photos that one call of the model gets at the most."""
+        return min(self.engine.most, self.card.max_batch or self.engine.most)
 
     def __call__(self, photos: Pixels) -> Opinions:
         """Judge photos of shape (n, S, S, 3), S being `card.input_size`."""
-        probabilities, embedding = self._session.run(["probabilities", "embedding"], {"photos": photos})
+        limit = self.card.max_batch or len(photos)
+        parts = [
+            self._run(["probabilities", "embedding"], photos[begin : begin + limit])
+            for begin in range(0, len(photos), limit)
+        ]
+        probabilities, embedding = (
+            parts[0] if len(parts) == 1 else map(np.concatenate, zip(*parts, strict=True))
+        )
         values = np.array([label.value for label in self.card.labels], dtype=np.float32)  # (K,)
         return Opinions((probabilities @ values).clip(0, 1), probabilities, embedding)
 
@@ -68,32 +88,31 @@ class Judge:
         return self.card.labels[int(probabilities.argmax())].name
 
 
-def cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def start(model: Path | bytes, threads: int) -> ort.InferenceSession:
-    """Load an ONNX file, or what would be in one, to run with so many threads a call."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    # Spinning threads burn a whole core while the bot waits for the next mention.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-
-
-def _load(file: Path, threads: int) -> ort.InferenceSession:
+def _load(file: Path, engine: Engine) -> ort.InferenceSession:
     if not file.is_file():
         raise JudgeRefused(f"{file}: no such file; name a judge's .onnx file")
     try:
-        return start(file, threads)
+        session = start(file, engine.threads, engine.provider)
     # ONNX Runtime's errors share no base class but Exception.
     except Exception as error:
-        raise JudgeRefused(f"{file}: no ONNX file that can be loaded ({error})") from error
+        on = (
+            ""
+            if engine.provider == "cpu"
+            else f" on {engine.provider}, which WORKER_PROVIDER=cpu does without"
+        )
+        raise JudgeRefused(f"{file}: no ONNX file that can be loaded{on} ({error})") from error
+    if NAMES[engine.provider] not in session.get_providers():
+        raise JudgeRefused(
+            f"{file}: {engine.provider} did not start for it, only {', '.join(session.get_providers())}; "
+            "see whether `nvidia-smi` still lists the card; WORKER_PROVIDER=cpu does without"
+        )
+    return session
+
+
+def _runner(session: ort.InferenceSession, engine: Engine) -> Run:
+    if engine.provider != "cpu":
+        return Bound(session, "cuda")
+    return lambda outputs, photos: session.run(outputs, {"photos": photos})
 
 
 def _read_card(file: Path, session: ort.InferenceSession) -> Card:
@@ -121,10 +140,10 @@ def _check_graph(file: Path, session: ort.InferenceSession, card: Card) -> None:
         raise JudgeRefused(f"{file}: outputs are {sorted(outputs)}, {sorted(missing)} missing")
 
 
-def _check_output(file: Path, session: ort.InferenceSession, card: Card) -> None:
+def _check_output(file: Path, run: Run, card: Card) -> None:
     # Also warms the session up: the first call pays for ONNX Runtime's memory planning.
     grey = np.full((1, card.input_size, card.input_size, 3), 127, dtype=np.uint8)
-    [probabilities] = session.run(["probabilities"], {"photos": grey})
+    [probabilities] = run(["probabilities"], grey)
     expected = (1, len(card.labels))
     if probabilities.shape != expected or not np.allclose(probabilities.sum(), 1, atol=1e-3):
         raise JudgeRefused(

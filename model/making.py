@@ -21,10 +21,16 @@ STEPS = {
     "ensemble": ("model.export.command", "join several judges into one file, by their mean"),
     "evaluate": ("model.evaluation.command", "measure a judge's .onnx file on labelled photos"),
     "card": ("model.export.command", "print what a judge's file says about itself"),
+    "use": ("worker.choosing", "let the workers judge with a file, or with the one before it"),
+    "list": ("worker.listing", "list the judges that the workers can have"),
 }
+NAMES = {"list": "show"}
+"""Steps whose function is called otherwise."""
 OURS = ("bot", "worker", "model")
 EXTRAS = {"pyspark": "spark"}
 """Which of our extras a package comes with, if not with `train`."""
+SERVING = {"use", "list"}
+"""Steps that need no more than a worker has."""
 INTERRUPTED = 130
 
 
@@ -43,15 +49,16 @@ def model(arguments: Sequence[str]) -> int:
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
     try:
-        run = getattr(import_module(STEPS[chosen.step][0]), chosen.step)
+        run = getattr(import_module(STEPS[chosen.step][0]), NAMES.get(chosen.step, chosen.step))
         status: int = run(chosen.arguments)
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package in OURS:
             raise
+        extra = "cpu" if chosen.step in SERVING else EXTRAS.get(package, "train")
         print(
             f"deepselfie: `model {chosen.step}` needs {package}, which is not installed; "
-            f"run `pip install 'deepselfie[{EXTRAS.get(package, 'train')}]'`",
+            f"run `pip install 'deepselfie[{extra}]'`",
             file=sys.stderr,
         )
         return 1

@@ -36,7 +36,11 @@ class Chain:
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         command = ["nice", "-n", "19", sys.executable, "-m", "tests.chain", str(folder)]
         self._process = subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            command,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
 
     def found(self) -> dict[str, Any]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from hypothesis import settings
 from redis import Redis
 
 from bot.processes import Processes
@@ -18,8 +20,14 @@ from tests import bluesky_network
 from tests.chain import Chain
 from tests.sandbox import Network, join, sandbox
 
-OURS = ("BLUESKY_", "BOT_", "MASTODON_", "REDIS_", "SANDBOX_", "WORKER_", "X_")
+OURS = ("BLUESKY_", "BOT_", "MASTODON_", "METRICS_", "REDIS_", "SANDBOX_", "SECRETS_", "WORKER_", "X_")
 
+# A shell that runs the tests in the background has them, and all that they start, ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# An example may fall into a moment in which the machine stands still.
+settings.register_profile("ours", deadline=None)
+settings.load_profile("ours")
 
 CHAIN = pytest.StashKey[Chain]()
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from bot.networks.base import Network
 from tests.contract import Seen, Stage, Trouble, photo
-from tests.x import POST, STREAM, FakeX, Person, fake_x, until
+from tests.waiting import eventually
+from tests.x import POST, SECONDS, STREAM, FakeX, Person, fake_x
 
 MENTIONS = "GET /2/users/:id/mentions"
 
@@ -74,7 +75,7 @@ class XStage:
             self.network.switch_off()
         if trouble == "stream_closes":
             # X takes a moment to see that one is gone, and allows no second one beside it.
-            assert until(lambda: not self.network.is_streaming())
+            assert eventually(lambda: not self.network.is_streaming(), SECONDS)
 
     def _post(self, author: str, text: str, photos: int, **options: Any) -> str:
         person = self.people[author]

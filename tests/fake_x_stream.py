@@ -107,9 +107,11 @@ class Stream:
             _send(connection, line[: len(line) // 2])
             connection.shutdown(socket.SHUT_RDWR)
             return False
+        # Drawn beforehand: whoever has heard the event may switch on a fault for the next one.
+        closes = self._faults.draw(STREAM, "stream_closes")
         for _ in range(2 if self._faults.draw(STREAM, "stream_repeats") else 1):
             _send(connection, line)
-        return not self._faults.draw(STREAM, "stream_closes")
+        return not closes
 
     def _matching(self, post: Row) -> list[Row]:
         author = self._store.one("SELECT username FROM people WHERE id = ?", post["author"])[0]

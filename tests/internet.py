@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import itertools
 import socket
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
-
-import httpcore
 
 from worker.download import Downloader, DownloadFailed, Limits
+from worker.wire import Wire, dial
 
 
-class Internet(httpcore.AnyIOBackend):
+class Internet:
     """Resolves names and dials addresses for a downloader, and remembers what it dialled."""
 
     def __init__(self) -> None:
@@ -41,28 +39,26 @@ class Internet(httpcore.AnyIOBackend):
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
         return [str(entry[4][0]) for entry in found]
 
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        self.dialled.append(host)
-        local = self.servers.get((host, port))
+    async def dial(self, address: str, port: int) -> Wire:
+        self.dialled.append(address)
+        local = self.servers.get((address, port))
         if local is None:
-            raise httpcore.ConnectError(f"nobody listens at {host}:{port}")
-        return await super().connect_tcp("127.0.0.1", local, timeout, local_address, socket_options)
+            raise ConnectionRefusedError(f"nobody listens at {address}:{port}")
+        return await dial("127.0.0.1", local)
 
 
 @contextmanager
 def guarded(
-    internet: Internet, *, megabytes: float = 2, seconds: float = 5, contact: str | None = None
+    internet: Internet,
+    *,
+    megabytes: float = 2,
+    seconds: float = 5,
+    contact: str | None = None,
+    private_hosts: Collection[tuple[str, int]] = (),
 ) -> Iterator[Downloader]:
     """A downloader on that internet, with all its guards."""
-    limits = Limits(megabytes, seconds, private_addresses=False)
-    downloader = Downloader(limits, contact=contact, resolve=internet.resolve, network=internet)
+    limits = Limits(megabytes, seconds, private_addresses=False, private_hosts=frozenset(private_hosts))
+    downloader = Downloader(limits, contact=contact, resolve=internet.resolve, dial=internet.dial)
     try:
         yield downloader
     finally:

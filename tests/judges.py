@@ -8,7 +8,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from model.card import METADATA_KEY, Card, Label
+from model.card import METADATA_KEY, Card, Label, Parity, Sample
+from model.judge import Judge
+from model.patterns import patterns
 
 SIDE = 32
 
@@ -25,10 +27,12 @@ CARD = Card(
 )
 
 
-def brightness_judge(file: Path, *, card: str | None = None, labels: int = 2, side: int = SIDE) -> Path:
+def brightness_judge(
+    file: Path, *, card: str | None = None, labels: int = 2, side: int = SIDE, white: float = 255
+) -> Path:
     """Write a judge whose score is a photo's mean brightness; the arguments make it break the contract."""
     constants = {
-        "scale": np.array([255], np.float32),
+        "scale": np.array([white], np.float32),
         "axes": np.array([1, 2, 3]),
         "one": np.array([1], np.float32),
     }
@@ -57,3 +61,20 @@ def brightness_judge(file: Path, *, card: str | None = None, labels: int = 2, si
         helper.set_model_props(model, {METADATA_KEY: text})
     onnx.save(model, file)
     return file
+
+
+def versioned(file: Path, version: str, *, side: int = SIDE, off: float = 0.0, white: float = 255) -> Path:
+    """Write a judge with a version and samples in its card, which are `off` the truth.
+
+    With more than 255 for white it finds everything darker than it is.
+    """
+    card = CARD.model_copy(update={"version": version, "input_size": side})
+    brightness_judge(file, card=card.model_dump_json(), side=side, white=white)
+    bright = Judge(file)(patterns((1, 2), side)).probabilities[:, 1].astype(float) + off
+    samples = tuple(
+        Sample(seed=seed, probabilities=(1 - share, share))
+        for seed, share in zip((1, 2), bright, strict=True)
+    )
+    parity = Parity(gap=0, photos=0, tolerance=1e-3, samples=samples)
+    card = card.model_copy(update={"parity": parity})
+    return brightness_judge(file, card=card.model_dump_json(), side=side, white=white)

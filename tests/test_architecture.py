@@ -15,15 +15,21 @@ ALLOWED = {
     "model": {"model"},
     "worker": {
         "worker",
+        "bot.bench",
         "bot.chaos",
         "bot.doctor.finding",
+        "bot.jobs",
+        "bot.judges",
         "bot.keeper",
         "bot.ledger",
         "bot.logs",
         "bot.messages",
+        "bot.metrics",
+        "bot.monitor",
         "bot.queues",
         "bot.record",
         "bot.settings",
+        "bot.spelling",
         "model",
     },
 }
@@ -86,21 +92,21 @@ def loaded_by(*modules: str) -> set[str]:
     return {name.partition(".")[0] for name in done.stdout.split()}
 
 
-@pytest.mark.parametrize("process", ["bot.listener", "bot.responder", "worker.judge"])
+@pytest.mark.parametrize("process", ["bot.listeners", "bot.responder", "worker.assembly"])
 def test_no_process_loads_torch(process: str) -> None:
     assert not loaded_by(process) & ONLY_FOR_TRAINING
 
 
-@pytest.mark.parametrize("process", ["bot.listener", "bot.responder", "bot.networks"])
+@pytest.mark.parametrize("process", ["bot.listeners", "bot.responder", "bot.networks"])
 def test_listener_and_responder_do_without_what_only_the_worker_needs(process: str) -> None:
     assert not loaded_by(process) & {"onnxruntime", "numpy", "PIL", "httpcore", "starlette", "uvicorn"}
 
 
 def test_nothing_is_loaded_of_a_network_that_the_bot_is_not_on() -> None:
-    assert not loaded_by("bot.listener", "bot.responder") & {"tweepy", "twitter_text", "mastodon"}
+    assert not loaded_by("bot.listeners", "bot.responder") & {"tweepy", "twitter_text", "mastodon"}
 
 
-@pytest.mark.parametrize("process", ["bot.listener", "bot.responder", "bot.networks", "worker.judge"])
+@pytest.mark.parametrize("process", ["bot.listeners", "bot.responder", "bot.networks", "worker.assembly"])
 def test_nothing_of_bluesky_is_loaded_without_an_account_there(process: str) -> None:
     assert not loaded_by(process) & {"atproto", "atproto_client", "atproto_core", "regex"}
 

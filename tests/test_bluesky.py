@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import pytest
+from atproto_client.client.session import Session
 from redis import Redis
 
 from bot.messages import Mention, Picture, Reply
 from bot.networks import connect
+from bot.networks.accounts import BlueskyAccount
 from bot.networks.base import Network, NetworkError, Page
+from bot.networks.bluesky_seal import Seal
 from tests import bluesky_network
 from tests.bluesky_network import URL, Person, card, labels, link, until
 from tests.middleman import Middleman, between
@@ -219,16 +222,18 @@ def test_a_watcher_hears_within_seconds_what_happens_and_nothing_from_before(
     ann.post("before", bot)
     heard(network)
     delivered: list[Mention] = []
-    lives: list[float] = []
-    threading.Thread(
-        target=network.watch, args=(delivered.append, lambda: lives.append(time.monotonic())), daemon=True
-    ).start()
-    until(lambda: bool(lives), True)
+    hang_ups: list[Callable[[], None]] = []
+    watcher = threading.Thread(target=network.watch, args=(delivered.append, hang_ups.append), daemon=True)
+    watcher.start()
+    until(lambda: bool(hang_ups), True)
 
     post = ann.post("look", bot)
 
     assert until(lambda: [mention.id for mention in delivered], [post]) == [post]
-    assert len(lives) > 1
+    assert len(hang_ups) > 1
+    hang_ups[-1]()
+    watcher.join(10)
+    assert not watcher.is_alive()
 
 
 # ── replying ──
@@ -435,7 +440,7 @@ def test_a_session_that_has_run_out_is_renewed_by_one_of_two_processes(
     bot: Person, redis: Redis, middleman: Middleman
 ) -> None:
     connect(bot.account(middleman.url), redis)
-    spoil(redis, ACCESS)
+    spoil(bot.account(middleman.url), redis, ACCESS)
 
     with ThreadPoolExecutor(2) as pool:
         pair = list(pool.map(lambda _: connect(bot.account(middleman.url), redis), range(2)))
@@ -446,9 +451,9 @@ def test_a_session_that_has_run_out_is_renewed_by_one_of_two_processes(
 
 
 def test_a_process_that_comes_back_after_long_finds_a_session_that_has_run_out_too(
-    through: Network, redis: Redis, middleman: Middleman
+    bot: Person, through: Network, redis: Redis, middleman: Middleman
 ) -> None:
-    spoil(redis, ACCESS)
+    spoil(bot.account(middleman.url), redis, ACCESS)
     middleman.own.append(("app.bsky.notification.listNotifications", error_named("ExpiredToken")))
 
     assert through.mentions_after(None).mentions == ()
@@ -459,7 +464,7 @@ def test_a_session_that_cannot_be_renewed_is_replaced_by_a_new_one(
     bot: Person, redis: Redis, middleman: Middleman
 ) -> None:
     connect(bot.account(middleman.url), redis)
-    spoil(redis, ACCESS, REFRESH)
+    spoil(bot.account(middleman.url), redis, ACCESS, REFRESH)
 
     assert connect(bot.account(middleman.url), redis).mentions_after(None).mentions == ()
     assert middleman.calls.count("com.atproto.server.createSession") == 2
@@ -473,14 +478,16 @@ def test_a_session_that_makes_no_sense_is_replaced_too(bot: Person, redis: Redis
     assert connect(bot.account(), redis).mentions_after(None).mentions == ()
 
 
-def spoil(redis: Redis, *places: int) -> None:
+def spoil(account: BlueskyAccount, redis: Redis, *places: int) -> None:
     """Make tokens of the session in Redis ones that the server does not accept, as it does not old ones."""
     (key,) = redis.scan_iter("deepselfie:session:*")
     kept: Any = redis.get(key)
-    parts = kept.decode().split(":::")
+    session = Seal(account).open(kept)
+    assert session
+    parts = session.encode().split(":::")
     for place in places:
         parts[place] = f"{parts[place][:-8]}AAAAAAAA"
-    redis.set(key, ":::".join(parts))
+    redis.set(key, Seal(account).close(Session.decode(":::".join(parts))))
 
 
 # ── the account ──

@@ -17,6 +17,7 @@ from tests.contract import Stage, Trouble, photo
 from tests.contract_bluesky import bluesky_stage
 from tests.contract_sandbox import sandbox_stage
 from tests.contract_x import x_stage
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -358,22 +359,24 @@ class Ear:
 
     def _listen(self) -> None:
         try:
-            self._bot.watch(self.heard.append, self.opened.set)
+            self._bot.watch(self.heard.append, self._alive)
         except NetworkError as error:
             self.error = error
+
+    def _alive(self, hang_up: Callable[[], None]) -> None:
+        self.hang_up = hang_up
+        self.opened.set()
 
     def ends(self) -> bool:
         self._thread.join(SECONDS)
         return not self._thread.is_alive()
 
     def has(self, post: str) -> Happening | None:
-        deadline = time.monotonic() + SECONDS
-        while time.monotonic() < deadline:
-            for happening in list(self.heard):
-                if happening.id == post:
-                    return happening
-            time.sleep(0.01)
-        return None
+        def found() -> Happening | None:
+            return next((happening for happening in list(self.heard) if happening.id == post), None)
+
+        eventually(lambda: found() is not None, SECONDS)
+        return found()
 
 
 def test_a_network_without_a_stream_says_so(stage: Stage, bot: Network) -> None:
@@ -393,11 +396,13 @@ def ear(stage: Stage, bot: Network) -> Iterator[Ear]:
     ear = Ear(bot)
     assert ear.opened.wait(SECONDS)
     yield ear
-    # There may be no second one beside it.
+    # None outlives its network; on X there may be no second one beside it either, and only writing tells
+    # a server that its listener is gone.
+    ear.hang_up()
+    assert ear.ends()
     if "stream_closes" in stage.troubles:
         with stage.trouble("stream_closes"):
             stage.mention()
-            assert ear.ends()
 
 
 def test_the_stream_delivers_the_same_mention_that_a_look_finds(
@@ -429,10 +434,20 @@ def test_a_stream_that_the_network_closes_ends(stage: Stage, bot: Network) -> No
         assert ear.ends()
 
 
+def test_a_stream_is_hung_up_on_at_once_and_more_than_once(stage: Stage, ear: Ear) -> None:
+    del stage
+    begin = time.monotonic()
+    ear.hang_up()
+    assert ear.ends()
+    ear.hang_up()
+
+    assert time.monotonic() - begin < 3
+
+
 def test_a_stream_refuses_who_is_not_known(stage: Stage) -> None:
     if not stage.streams:
         pytest.skip(f"{stage.name} has no stream")
     with pytest.raises(NetworkError) as refused:
-        stage.stranger().watch(lambda _: None, lambda: None)
+        stage.stranger().watch(lambda _: None, lambda _: None)
 
     assert (refused.value.trouble, refused.value.permanent) == ("unauthorized", True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,6 +24,7 @@ from bot.sandbox.person import Person
 from bot.valkey import start_valkey
 from tests.judges import brightness_judge
 from tests.photos import portrait_jpeg
+from tests.waiting import eventually
 from tests.words import words
 
 pytestmark = pytest.mark.e2e
@@ -118,8 +119,7 @@ def survive(point: str, directory: Path, judge: Path) -> Outcome:
 def _take_and_die(bot: Bot, key: str) -> None:
     """What a worker does that is killed at once: its job is gone, and its lease is taken."""
     with queues.connect(bot.redis_url) as redis:
-        while queues.waiting(redis, [key])[key] != queues.PHOTOS:
-            time.sleep(0.01)
+        assert eventually(lambda: queues.waiting(redis, [key])[key] == queues.PHOTOS, PROMISE_SECONDS)
         assert Ledger(redis).claim(key, ["new"], "judging")
         redis.delete(f"rq:queue:{queues.PHOTOS}")
 
@@ -161,7 +161,7 @@ def test_there_are_enough_points_on_the_path() -> None:
 def test_a_crash_anywhere_on_the_path_ends_with_exactly_one_reply(
     outcomes: dict[str, Future[Outcome]], point: str
 ) -> None:
-    outcome = outcomes[point].result()
+    outcome = outcomes[point].result(len(POINTS) * 2 * PROMISE_SECONDS)
 
     assert outcome.crashed, "nobody reached that point"
     assert outcome.deaths == 1
@@ -172,3 +172,57 @@ def test_a_crash_anywhere_on_the_path_ends_with_exactly_one_reply(
     assert all(re.fullmatch(r"45/100.*\nBetter than 40% of shades of grey\.", way) for way in ways)
     assert outcome.record.state == "sent"
     assert outcome.seconds < PROMISE_SECONDS
+
+
+BATCH = 16
+# The lease of a dead worker, and a sweep.
+AGAIN_SECONDS = 5
+
+
+@pytest.mark.parametrize("point", ["judge claimed", "examined"])
+def test_of_a_batch_in_the_hands_of_a_killed_worker_nothing_is_lost_and_nothing_answered_twice(
+    point: str, tmp_path: Path
+) -> None:
+    # The machine that runs this test may have other things to do meanwhile.
+    for number in range(3):
+        directory = tmp_path / str(number)
+        directory.mkdir()
+        if _batch_is_judged_again_after(point, directory) < AGAIN_SECONDS:
+            return
+    pytest.fail(f"it took more than {AGAIN_SECONDS} seconds each time until all were judged again")
+
+
+def _batch_is_judged_again_after(point: str, directory: Path) -> float:
+    """Seconds from the death of a worker with a batch in its hands until all of it is claimed again."""
+    judge = brightness_judge(directory / "brightness.onnx")
+    mark = directory / "mark"
+    bot = Bot(directory, WORKER_MODEL=str(judge), DEEPSELFIE_CRASH_AT=point, DEEPSELFIE_CRASH_MARK=str(mark))
+    try:
+        bot.kill("worker")
+        ann = Person(bot.url, "ann")
+        (directory / "photo.jpg").write_bytes(portrait_jpeg())
+        photos = [ann.upload(directory / "photo.jpg") for _ in range(BATCH)]
+        posts = [ann.post("@deepselfie look", [photo]) for photo in photos]
+        with queues.connect(bot.redis_url) as redis:
+            _until(bot, lambda: redis.llen(f"rq:queue:{queues.PHOTOS}") == BATCH)
+            # It takes all that wait at once.
+            bot._start("worker")
+            _until(bot, lambda: Ledger(redis).counts().get("sent") == BATCH)
+            records = [Ledger(redis).read(f"mastodon:{post}") for post in posts]
+        replies = [[reply.text for reply in ann.replies(post)] for post in posts]
+    finally:
+        bot.stop()
+
+    died = mark.stat().st_mtime
+    assert all(record and record.state == "sent" and record.tries["judging"] == 2 for record in records)
+    assert all(record.times["judging"] > died for record in records if record)
+    assert replies == [[f"@ann {words(post, VERDICT)}"] for post in posts]
+    return max(record.times["judging"] for record in records if record) - died
+
+
+def _until(bot: Bot, is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PROMISE_SECONDS
+    while not is_so():
+        bot.supervise()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

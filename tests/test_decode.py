@@ -16,8 +16,10 @@ import pytest
 
 from model.pixels import PhotoRejected, squish
 from tests.photos import encoded, huge_png, portrait, portrait_jpeg
+from tests.waiting import eventually
 from worker.confinement import can_filter
 from worker.decode import DecoderBroken, Decoders, Limits
+from worker.place import shared
 
 SIDE = 32
 PHOTO = portrait_jpeg()
@@ -58,7 +60,7 @@ def start() -> Iterator[Start]:
 
 @pytest.fixture(scope="module")
 def taken_over(start: Start) -> Decoders:
-    return start(seconds=1)
+    return start(seconds=10)
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +160,22 @@ def test_a_decoder_has_half_a_gigabyte_at_the_most(taken_over: Decoders) -> None
     assert "MemoryError" in told(taken_over, "len(bytes(512 << 20))")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only there it is sealed")
+def test_a_decoder_cannot_cut_off_the_memory_that_it_shares_with_the_worker(taken_over: Decoders) -> None:
+    assert "it worked: b'o'" in told(taken_over, "os.lseek(3, 0, 0) or os.read(3, 1)")
+    assert "PermissionError" in told(taken_over, "os.ftruncate(3, 0)")
+    with shared(4096) as file, pytest.raises(PermissionError):
+        os.ftruncate(file.fileno(), 0)
+
+
+def test_a_file_that_is_larger_than_was_agreed_on_is_refused(start: Start) -> None:
+    decoders = start()
+
+    with pytest.raises(PhotoRejected, match=r"is a file of 33.0 MB, limit is 32 MB; send a smaller one"):
+        decoders.squish(bytes(33 << 20), side=SIDE)
+    assert alive(decoders)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_decoder_knows_no_secret_and_holds_no_file_of_the_worker(
     start: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -171,7 +189,10 @@ def test_a_decoder_knows_no_secret_and_holds_no_file_of_the_worker(
         [pid] = decoders.pids
 
     assert b"canary" not in Path(f"/proc/{pid}/environ").read_bytes()
-    assert sorted(os.listdir(f"/proc/{pid}/fd")) == ["0", "1", "2"]  # noqa: PTH208
+    assert Path(f"/proc/{pid}/oom_score_adj").read_text() == "1000\n"
+    files = {file.name: str(file.readlink()) for file in Path(f"/proc/{pid}/fd").iterdir()}
+    assert set(files) == {"0", "1", "2", "3"}
+    assert (files["1"], files["2"], files["3"]) == ("/dev/null", "/dev/null", "/memfd:photo (deleted)")
     status = dict(line.split(":\t") for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     assert (status["NoNewPrivs"].strip(), status["Threads"].strip()) == ("1", "1")
 
@@ -182,7 +203,7 @@ def test_a_decoder_knows_no_secret_and_holds_no_file_of_the_worker(
         "ctypes.string_at(0)",  # a segmentation fault
         "os.abort()",
         "os._exit(0)",
-        "[0 for _ in iter(int, 1)]",  # hangs
+        "any(iter(int, 1))",  # hangs
         "os.close(0)",
         "os.write(0, b'\\1\\xff\\xff\\xff\\xff')",  # says that four gigabytes of pixels will follow
         "os.write(0, b'\\0\\xff\\xff\\xff\\xff')",
@@ -195,12 +216,12 @@ def test_a_decoder_knows_no_secret_and_holds_no_file_of_the_worker(
 def test_a_photo_that_ends_its_decoder_fails_alone_and_the_pool_is_soon_whole_again(
     start: Start, words: str
 ) -> None:
-    decoders = start(seconds=0.5)
+    decoders = start(seconds=2)
     assert alive(decoders)
 
     begin = time.monotonic()
     assert told(decoders, words).startswith("too_costly: photo took too long or too much memory")
-    assert time.monotonic() - begin < 1
+    assert time.monotonic() - begin < 2 + 3
 
     assert decoders.crashed + decoders.overrun == 1
     assert alive(decoders)
@@ -220,15 +241,13 @@ def test_a_lost_decoder_is_replaced_within_a_second(start: Start) -> None:
 
 
 def test_while_one_photo_hangs_the_others_are_decoded(start: Start) -> None:
-    decoders = start(2, seconds=2)
+    decoders = start(2, seconds=5)
     assert all(alive(decoders) for _ in range(2))
-    hanging = threading.Thread(target=told, args=(decoders, "[0 for _ in iter(int, 1)]"))
+    hanging = threading.Thread(target=told, args=(decoders, "any(iter(int, 1))"))
     hanging.start()
 
-    begin = time.monotonic()
     assert all(alive(decoders) for _ in range(10))
 
-    assert time.monotonic() - begin < 1
     assert hanging.is_alive()
     hanging.join()
 
@@ -254,10 +273,7 @@ os.kill(os.getpid(), signal.SIGKILL)
     pids = done.stdout.split()
 
     assert len(pids) == 2
-    deadline = time.monotonic() + 10
-    while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+    assert eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
 
 
 @pytest.mark.parametrize("words", ["os._exit(1)", "os.write(0, b'\\1\\0\\0\\x0c\\0' + bytes(3072))"])
@@ -266,7 +282,7 @@ def test_a_decoder_that_strays_after_its_answer_costs_nobody_else_a_photo(start:
     [pid] = decoders.pids
 
     assert "it worked" in told(decoders, f"threading.Timer(0.1, lambda: {words}).start()")
-    time.sleep(0.5)
+    time.sleep(2)
 
     assert np.array_equal(decoders.squish(PHOTO, side=SIDE), squish(PHOTO, side=SIDE))
     assert decoders.crashed == 1
@@ -286,7 +302,7 @@ def test_decoders_that_cannot_be_started_any_more_say_so_and_lose_no_place(tmp_p
     for _ in range(3):
         with pytest.raises(DecoderBroken, match="cannot be started"):
             decoders.squish(PHOTO, side=SIDE)
-    assert len(os.listdir("/dev/fd")) == opened - 1  # noqa: PTH208  the socket of the one that is gone
+    assert len(os.listdir("/dev/fd")) == opened - 2  # noqa: PTH208  socket and memory of the one that is gone
 
     (tmp_path / "elsewhere").rename(python)
     assert alive(decoders)

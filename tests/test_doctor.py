@@ -16,9 +16,10 @@ from redis import Redis
 
 from bot.doctor.headers import calls_left, clock
 from bot.doctor.mastodon import examine as examine_mastodon
-from bot.doctor.store import access, version
+from bot.doctor.store import access, memory, version
 from bot.login.mastodon import OUT_OF_BAND
 from tests.api import Api, serving
+from tests.judges import versioned
 from tests.network import Network as Faulty
 from tests.operating import run
 from tests.sandbox import Network
@@ -97,6 +98,42 @@ def test_a_machine_for_workers_needs_no_account(redis_url: str) -> None:
 
 
 @pytest.mark.e2e
+def test_a_judges_folder_is_looked_into(redis_url: str, tmp_path: Path) -> None:
+    def judge(folder: Path) -> tuple[str, str]:
+        return findings({"REDIS_URL": redis_url, "WORKER_MODELS": str(folder)}, "work")[1]["judge"]
+
+    versioned(tmp_path / "v1.onnx", "1")
+    assert judge(tmp_path) == ("ok", "brightness 1: dark, bright")
+    (tmp_path / "v2.onnx").write_bytes(b"nonsense")
+    state, words = judge(tmp_path)
+    assert (state, words.startswith("brightness 1: dark, bright; refused: ")) == ("warning", True)
+    assert "v2.onnx: no ONNX file" in words
+    assert judge(tmp_path / "missing")[0] == "failed"
+
+
+@pytest.mark.e2e
+def test_a_judge_that_is_named_and_not_there_is_pointed_out_while_the_folder_has_another(
+    redis_url: str, tmp_path: Path
+) -> None:
+    versioned(tmp_path / "v1.onnx", "1")
+    environment = {"REDIS_URL": redis_url, "WORKER_MODELS": str(tmp_path), "WORKER_MODEL": "missing.onnx"}
+
+    state, words = findings(environment, "work")[1]["judge"]
+
+    assert state == "warning"
+    assert words.endswith("refused: WORKER_MODEL is missing.onnx: no such file")
+
+
+@pytest.mark.e2e
+def test_a_blocklist_that_cannot_be_read_has_failed(redis_url: str, tmp_path: Path) -> None:
+    code, found = findings({"REDIS_URL": redis_url, "BOT_BLOCKLIST": str(tmp_path / "missing")}, "listen")
+
+    assert code == 1
+    assert found["settings"][0] == "failed"
+    assert "make the file, with a handle or domain a line" in found["settings"][1]
+
+
+@pytest.mark.e2e
 def test_where_nothing_is_set_up_each_thing_says_what_to_do() -> None:
     code, found = findings({"REDIS_URL": "redis://:s3cret@127.0.0.1:1/0", "WORKER_MODEL": "missing.onnx"})
 
@@ -104,6 +141,7 @@ def test_where_nothing_is_set_up_each_thing_says_what_to_do() -> None:
     assert "or run deepselfie login" in found["accounts"][1]
     assert "start it, or correct REDIS_URL" in found["redis"][1]
     assert "missing.onnx: no such file" in found["judge"][1]
+    assert "put a judge there, or unset WORKER_MODEL" in found["judge"][1]
     assert [name for name, (state, _) in found.items() if state == "failed"] == ["accounts", "redis", "judge"]
 
 
@@ -186,6 +224,12 @@ def test_who_else_may_get_in_depends_on_the_address(url: str, state: str, words:
 @pytest.mark.parametrize(("shown", "state"), [("6.0.16", "failed"), ("6.2.0", "ok"), ("10.0", "ok")])
 def test_an_old_redis_has_failed(shown: str, state: str) -> None:
     assert version({"redis_version": shown}).state == state
+
+
+@pytest.mark.parametrize(("used", "state"), [(89, "ok"), (95, "warning"), (101, "failed")])
+def test_a_redis_that_runs_full_says_so_before_it_refuses(used: int, state: str) -> None:
+    assert memory({"used_memory": used << 20, "maxmemory": 100 << 20}).state == state
+    assert memory({"used_memory": used << 20, "maxmemory": 0}).state == "ok"
 
 
 # ── Mastodon ──
@@ -293,3 +337,15 @@ def test_a_server_that_does_not_tell_its_time_is_a_warning(date: str) -> None:
 @pytest.mark.parametrize(("left", "state"), [("29", "warning"), ("30", "ok")])
 def test_few_calls_left_are_a_warning(prefix: str, left: str, state: str) -> None:
     assert calls_left("limit", {f"{prefix}Limit": "300", f"{prefix}Remaining": left}).state == state
+
+
+def test_a_bot_on_the_sandbox_only_needs_it_to_run(network: Network, redis_url: str) -> None:
+    environment = {"REDIS_URL": redis_url, "SANDBOX_TOKEN": network.token}
+
+    _, here = findings(environment | {"SANDBOX_URL": network.url}, "respond")
+    code, away = findings(environment | {"SANDBOX_URL": "http://127.0.0.1:1"}, "respond")
+
+    assert here["sandbox"] == ("ok", f"{network.url} takes its token for @deepselfie")
+    assert code == 1
+    assert away["sandbox"][0] == "failed"
+    assert "docker compose --profile sandbox up" in away["sandbox"][1]

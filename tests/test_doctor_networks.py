@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
+from bot.calls import CallFailed, call
 from bot.doctor import bluesky, x
 from bot.doctor.finding import Finding
 from tests.api import Api, serving
@@ -104,3 +105,12 @@ def test_a_server_that_is_not_there_is_named(examine: Examine, name: str) -> Non
     assert state == "failed"
     assert words.startswith("http://127.0.0.1:1 does not answer (Connection refused)")
     assert name in words
+
+
+def test_a_host_that_nobody_knows_is_named_with_as_many_parentheses_closed_as_open() -> None:
+    with pytest.raises(CallFailed) as error:
+        call("GET", "http://nowhere.invalid/")
+
+    words = str(error.value)
+    assert words.startswith("http://nowhere.invalid does not answer (")
+    assert words.count("(") == words.count(")")

@@ -66,7 +66,7 @@ def within(seconds: float) -> Iterator[None]:
 
 @pytest.mark.parametrize("trick", SLOW)
 def test_a_slow_server_is_given_up_at_the_deadline(internet: Internet, trick: str) -> None:
-    with guarded(internet, seconds=SECONDS) as downloader, talker(SLOW[trick]) as port, within(1.5):
+    with guarded(internet, seconds=SECONDS) as downloader, talker(SLOW[trick]) as port, within(5):
         assert fault(downloader, internet.host("slow.example", port)) == "too_slow"
 
 
@@ -77,11 +77,18 @@ def test_a_flood_is_cut_off_long_before_the_deadline(internet: Internet, trick: 
         assert fault(downloader, internet.host("flood.example", port)) == expected
 
 
+def test_a_body_in_tiny_parts_is_given_up_long_before_its_end(internet: Internet) -> None:
+    drip = endless(HEAD + b"Content-Length: 5000\r\n\r\n", b"x", 0.002)
+    with guarded(internet, megabytes=0.01, seconds=30) as downloader, talker(drip) as port, within(5):
+        assert fault(downloader, internet.host("drip.example", port)) == "unreachable"
+
+
 def test_a_tls_handshake_that_hangs_is_given_up_and_hung_up(internet: Internet) -> None:
     with guarded(internet, seconds=SECONDS) as downloader, talker(silence) as port:
         urls = [internet.host(f"{n}.example", port, at=443) for n in range(20)]
         before = open_files()
-        with within(1.5):
+        # One after the other they would take six.
+        with within(5):
             outcomes = downloader.photos(urls)
 
         assert {str(outcome) for outcome in outcomes} == {f"('too_slow', None, {SECONDS})"}
@@ -90,14 +97,14 @@ def test_a_tls_handshake_that_hangs_is_given_up_and_hung_up(internet: Internet) 
 
 def test_a_name_server_that_hangs_is_given_up_and_holds_back_nobody(internet: Internet) -> None:
     answer = threading.Event()
-    with hanging_names(internet, answer), guarded(internet, seconds=SECONDS) as downloader:
+    with hanging_names(internet, answer), guarded(internet, seconds=2) as downloader:
         with talker(saying(ok(b"photo"))) as port, ThreadPoolExecutor() as others:
             hanging = others.submit(downloader.photos, [f"http://{n}.hangs/" for n in range(50)])
             time.sleep(0.05)
 
             assert downloader.fetch(internet.host("good.example", port)).body == b"photo"
             assert not hanging.done()
-            assert {str(outcome) for outcome in hanging.result()} == {f"('too_slow', None, {SECONDS})"}
+            assert {str(outcome) for outcome in hanging.result()} == {"('too_slow', None, 2)"}
         answer.set()
 
 
@@ -115,7 +122,7 @@ def test_lookups_that_hang_do_not_pile_up_without_bound(internet: Internet) -> N
 
 
 def test_fifty_drips_do_not_hold_back_a_good_photo(internet: Internet) -> None:
-    with ExitStack() as servers, guarded(internet, seconds=1) as downloader:
+    with ExitStack() as servers, guarded(internet, seconds=3) as downloader:
         drips = [
             internet.host(f"{n}.drip.example", servers.enter_context(talker(SLOW["a body in drips"])))
             for n in range(50)
@@ -125,10 +132,9 @@ def test_fifty_drips_do_not_hold_back_a_good_photo(internet: Internet) -> None:
         dripping = others.submit(downloader.photos, drips)
         assert eventually(lambda: len(internet.dialled) == 50)
 
-        with within(0.5):
-            assert downloader.fetch(good).body == b"photo"
+        assert downloader.fetch(good).body == b"photo"
         assert not dripping.done()
-        assert {str(outcome) for outcome in dripping.result()} == {"('too_slow', None, 1)"}
+        assert {str(outcome) for outcome in dripping.result()} == {"('too_slow', None, 3)"}
 
 
 def test_a_good_photo_does_not_pay_for_a_crowd_of_drips(internet: Internet) -> None:
@@ -136,27 +142,27 @@ def test_a_good_photo_does_not_pay_for_a_crowd_of_drips(internet: Internet) -> N
     with talker(SLOW["a body in drips"]) as drip, talker(saying(ok(b"photo"))) as port:
         drips = [internet.host(f"{n}.drip.example", drip) for n in range(2 * MAX_CONNECTIONS + 1)]
         good = internet.host("good.example", port)
-        with guarded(internet, seconds=SECONDS) as downloader, ThreadPoolExecutor() as others:
+        with guarded(internet, seconds=1) as downloader, ThreadPoolExecutor() as others:
             dripping = others.submit(downloader.photos, drips)
             assert eventually(lambda: len(internet.dialled) >= MAX_CONNECTIONS)
             since = time.monotonic()
 
             assert downloader.fetch(good).body == b"photo"
-            assert time.monotonic() - since > SECONDS
+            assert time.monotonic() - since > 1
             dripping.result()
 
 
 def test_one_hosts_crowd_takes_no_more_than_its_share(internet: Internet) -> None:
     with talker(SLOW["a body in drips"]) as drip, talker(saying(ok(b"photo"))) as port:
         slow, good = internet.host("drip.example", drip), internet.host("good.example", port)
-        with guarded(internet, seconds=1) as downloader, ThreadPoolExecutor() as others:
+        with guarded(internet, seconds=3) as downloader, ThreadPoolExecutor() as others:
             dripping = others.submit(downloader.photos, [slow] * 200)
             assert eventually(lambda: len(internet.dialled) == MAX_CONNECTIONS_PER_HOST)
 
-            with within(0.5):
-                assert downloader.fetch(good).body == b"photo"
-            with within(2):
-                assert {str(outcome) for outcome in dripping.result()} == {"('too_slow', None, 1)"}
+            assert downloader.fetch(good).body == b"photo"
+            assert not dripping.done()
+            with within(6):
+                assert {str(outcome) for outcome in dripping.result()} == {"('too_slow', None, 3)"}
         assert internet.dialled.count("93.184.0.0") < 3 * MAX_CONNECTIONS_PER_HOST
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import socket
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import trustme
 
 from tests.internet import Internet, fault, guarded
-from tests.web import heard, ok, saying, talker
+from tests.web import Talk, heard, ok, saying, talker
 from worker.download import Downloader
 
 
@@ -106,3 +107,91 @@ def test_a_record_for_each_byte_is_not_waited_for(
         assert fault(downloader, internet.host("drip.example", port, at=443)) == "unreachable"
 
     assert sent < 10_000
+
+
+def test_what_is_said_before_the_handshake_does_not_pass_for_the_hosts_words(
+    internet: Internet, downloader: Downloader, authority: trustme.CA
+) -> None:
+    context = certified(authority, "photos.example")
+
+    def talk(connection: socket.socket) -> None:
+        connection.sendall(ok(b"injected"))
+        with context.wrap_socket(connection, server_side=True) as secured:
+            secured.sendall(ok(b"photo"))
+
+    with talker(talk) as port:
+        assert fault(downloader, internet.host("photos.example", port, at=443)) == "unreachable"
+
+
+def chunked(body: bytes) -> bytes:
+    chunks = (body[at : at + 10_000] for at in range(0, len(body), 10_000))
+    told = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks)
+    return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + told + b"0\r\n\r\n"
+
+
+def until_the_end(body: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + body
+
+
+@pytest.mark.parametrize("says_goodbye", [True, False])
+@pytest.mark.parametrize("answer", [ok, chunked, until_the_end])
+def test_a_photo_arrives_whole_from_a_server_that_hangs_up_at_once(
+    internet: Internet,
+    downloader: Downloader,
+    authority: trustme.CA,
+    answer: Callable[[bytes], bytes],
+    says_goodbye: bool,
+) -> None:
+    photos = [bytes(range(256)) * size for size in (4, 600, 6000)]
+    context = certified(authority, "photos.example")
+
+    def talk(connection: socket.socket) -> None:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(incoming, outgoing, server_side=True)
+        while True:
+            try:
+                request = tls.read(65536)
+                break
+            except ssl.SSLWantReadError:
+                connection.sendall(outgoing.read())
+                incoming.write(connection.recv(65536))
+        tls.write(answer(photos[int(request.split()[1][1:])]))
+        if says_goodbye:
+            with suppress(ssl.SSLWantReadError):
+                tls.unwrap()
+        connection.sendall(outgoing.read())
+
+    with talker(talk) as port:
+        url = internet.host("photos.example", port, at=443)
+        assert [downloader.fetch(f"{url}{number}").body for number in range(3)] == photos
+
+
+def in_records(*pieces: bytes) -> Talk:
+    """An answer, each piece of it in a record of its own."""
+
+    def talk(connection: socket.socket) -> None:
+        heard(connection)
+        for piece in pieces:
+            connection.sendall(piece)
+
+    return talk
+
+
+def test_records_of_single_bytes_in_bulk_are_given_up(
+    internet: Internet, downloader: Downloader, authority: trustme.CA
+) -> None:
+    talk = in_records(b"HTTP/1.1 200 OK\r\nContent-Length: 80000\r\n\r\n", *[b"x"] * 80_000)
+    with talker(talk, certified(authority, "drip.example")) as port:
+        begin = time.monotonic()
+        assert fault(downloader, internet.host("drip.example", port, at=443)) == "unreachable"
+    assert time.monotonic() - begin < 2
+
+
+def test_small_chunks_in_three_records_each_are_taken(
+    internet: Internet, downloader: Downloader, authority: trustme.CA
+) -> None:
+    chunks = [b"100\r\n", b"x" * 256, b"\r\n"] * 3000
+    talk = in_records(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", *chunks, b"0\r\n\r\n")
+    with talker(talk, certified(authority, "photos.example")) as port:
+        body = downloader.fetch(internet.host("photos.example", port, at=443)).body
+    assert body == b"x" * 768_000

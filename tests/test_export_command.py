@@ -52,13 +52,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_checkpoint_becomes_a_judge(run: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     file = tmp_path / "judge.onnx"
-    arguments = ["--out", str(file), "--version", "7", "--licence", "MIT", "--json"]
+    arguments = ["--out", str(file), "--version", "7", "--licence", "MIT", "--max-batch", "16", "--json"]
     assert main(["model", "export", str(run / "best.pt"), *arguments]) == 0
 
     told = json.loads(capsys.readouterr().out)
     card = Judge(file).card
     assert told == card.model_dump(mode="json")
-    assert (card.name, card.version, card.licence) == ("bright", "7", "MIT")
+    assert (card.name, card.version, card.licence, card.max_batch) == ("bright", "7", "MIT", 16)
     assert "tiny" in card.training
     assert "3 epochs on dataset ffffffffffff, by deepselfie cccccccccccc" in card.training
     assert card.metrics["auc"] > 0.7
@@ -68,13 +68,13 @@ def test_two_judges_become_one_that_is_measured(
     run: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     files = [str(tmp_path / f"{name}.onnx") for name in ("one", "two", "both")]
-    for file in files[:2]:
-        assert main(["model", "export", str(run / "best.pt"), "--out", file]) == 0
+    for file, most in zip(files[:2], ("8", "2"), strict=True):
+        assert main(["model", "export", str(run / "best.pt"), "--out", file, "--max-batch", most]) == 0
     dataset = str(run.parent / "grey")
     assert main(["model", "ensemble", *files[:2], "--out", files[2], "--dataset", dataset]) == 0
 
     card = Judge(Path(files[2])).card
-    assert card.name == "both"
+    assert (card.name, card.max_batch) == ("both", 2)
     assert card.metrics["auc"] > 0.7
     assert len(card.reference) == 101
     assert "members       bright 1, bright 1" in capsys.readouterr().out

@@ -7,12 +7,10 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from io import BytesIO
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from redis import Redis
 
@@ -20,6 +18,7 @@ from bot.demo import Bot, started
 from bot.processes import Processes
 from bot.sandbox.person import Person
 from bot.valkey import start_valkey
+from tests.bombs import BOMBS
 from tests.events import Log
 from tests.photos import portrait, portrait_jpeg
 from tests.web import drips, web
@@ -31,13 +30,6 @@ SECONDS = 30
 DRIPS = 50
 PASSWORD = "canary-of-redis"
 IN_THE_PHOTO = b"canary-in-the-photo"
-
-
-def costly_png() -> bytes:
-    """36 megapixels in some kilobytes: more than a decoder of this bot has time for."""
-    drawn = BytesIO()
-    Image.new("RGB", (6000, 6000), "red").save(drawn, "PNG")
-    return drawn.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +62,7 @@ def bot(directory: Path, redis: Redis, log: Log) -> Iterator[Bot]:
     with pytest.MonkeyPatch.context() as environment, ExitStack() as stack:
         socket = redis.connection_pool.connection_kwargs["path"]
         environment.setenv("REDIS_URL", f"unix://:{PASSWORD}@{quote(socket)}")
-        environment.setenv("WORKER_DECODE_SECONDS", "0.25")
+        environment.setenv("WORKER_DECODE_SECONDS", "0.8")
         (directory / "tmp").mkdir()
         environment.setenv("TMPDIR", str(directory / "tmp"))
         yield stack.enter_context(started(directory, 0, log))
@@ -116,8 +108,9 @@ def answer(ann: Person, photo: Path) -> str:
 def test_a_photo_that_ends_its_decoder_gets_a_friendly_reply_and_the_next_one_its_turn(
     ann: Person, photo: Path, log: Log
 ) -> None:
-    bomb = photo.with_name("bomb.png")
-    bomb.write_bytes(costly_png())
+    bomb = photo.with_name("bomb.jpg")
+    # Twice what a decoder of this bot has time for.
+    bomb.write_bytes(BOMBS["scans within the limit"]())
 
     post, reply = post_and_answer(ann, bomb)
     assert reply == f"@ann {declined(post, 'too_costly')}"

@@ -57,12 +57,15 @@ def test_a_card_tells_how_often_the_judge_is_right_if_anybody_has_measured_it() 
         ({"reference": (1.0, 0.0)}, "ascending"),
         ({"reference_name": ""}, "reference_name"),
         ({"caution": "x" * 200}, "120"),
+        ({"name": "n" * 101}, "at most 100 characters"),
+        ({"version": "1" * 101}, "at most 100 characters"),
         ({"metrics": {"accuracy": 86.9}}, "accuracy is 86.9; give it as a share of all, from 0 to 1"),
         ({"metrics": {"accuracy": -0.1}}, "accuracy is -0.1"),
         ({"unknown": 1}, "unknown"),
         ({"opset": 0}, "opset"),
         ({"temperature": 0}, "temperature"),
         ({"precision": "int4"}, "precision"),
+        ({"max_batch": 0}, "max_batch"),
         ({"parity": {"gap": -1, "photos": 1, "tolerance": 0.1}}, "gap"),
         (
             {
@@ -83,10 +86,10 @@ def test_a_card_that_contradicts_itself_is_refused(fields: dict[str, object], wo
 
 
 def test_a_card_from_before_files_said_how_they_were_made_is_still_read() -> None:
-    new = {"dataset", "members", "opset", "precision", "temperature", "parity"}
+    new = {"dataset", "members", "opset", "precision", "temperature", "parity", "max_batch"}
     card = Card.model_validate(CARD.model_dump(exclude=new))
     assert (card.opset, card.precision, card.temperature, card.parity) == (None, None, None, None)
-    assert (card.dataset, card.members) == ("", ())
+    assert (card.dataset, card.members, card.max_batch) == ("", (), None)
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:

@@ -449,7 +449,7 @@ def test_a_failed_mention_can_be_tried_again(ledger: Ledger, redis: Redis) -> No
     assert ledger.retry(KEY) == "photos"
     found = record(ledger)
     assert (found.state, found.mention, found.tries, found.reason) == ("new", MENTION, {}, None)
-    assert ledger.counts() == {"failed": 0}
+    assert ledger.counts() == {"failed": 1, "retried": 1}
     assert redis.ttl(f"deepselfie:mention:{KEY}") == -1
     let_pass(redis, KEY, TOO_LONG)
     assert rescue(ledger) == {KEY: "photos"}

@@ -16,6 +16,7 @@ from bot.ledger import Ledger
 from bot.processes import ProcessDied
 from bot.sandbox.person import Person
 from tests.network import SECONDS, Network
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -42,12 +43,9 @@ def state(redis: Redis) -> Callable[[str], str | None]:
     ledger = Ledger(redis)
 
     def state(post: str) -> str | None:
-        deadline = time.monotonic() + SECONDS
-        while time.monotonic() < deadline:
-            if record := ledger.read(f"mastodon:{post}"):
-                return record.state
-            time.sleep(0.01)
-        return None
+        eventually(lambda: ledger.read(f"mastodon:{post}") is not None, SECONDS)
+        record = ledger.read(f"mastodon:{post}")
+        return record.state if record else None
 
     return state
 
@@ -117,6 +115,7 @@ def test_each_mention_is_queued_once_though_stream_and_poller_both_hear_it(
 
     posts = [ann.post(f"{LOOK} {number}") for number in range(5)]
     assert [state(post) for post in posts] == ["new"] * 5
+    assert eventually(lambda: redis.llen("rq:queue:photos") >= 5)
     time.sleep(0.5)
 
     assert redis.llen("rq:queue:photos") == 5
@@ -149,11 +148,11 @@ def test_mentions_that_cannot_be_read_are_an_alarm_until_they_can(
     network.switch_on(endpoint="GET /api/v1/notifications", kind="server_error")
     network.listen()
 
-    assert holds(lambda: "mastodon poll" in alarms(redis), 20)
+    assert eventually(lambda: "mastodon poll" in alarms(redis), 20)
     network.switch_off()
 
     assert state(ann.post(LOOK)) == "new"
-    assert holds(lambda: "mastodon poll" not in alarms(redis), 20)
+    assert eventually(lambda: "mastodon poll" not in alarms(redis), 20)
 
 
 def test_when_a_mention_is_deleted_so_is_its_reply(network: Network, ann: Person, redis: Redis) -> None:
@@ -163,11 +162,11 @@ def test_when_a_mention_is_deleted_so_is_its_reply(network: Network, ann: Person
     post = ann.post("@deepselfie help")
     reply = ann.wait_for_reply(post, SECONDS)
     assert reply
-    assert holds(lambda: redis.zscore(answered("mastodon"), f"mastodon:{post}") is not None, SECONDS)
+    assert eventually(lambda: redis.zscore(answered("mastodon"), f"mastodon:{post}") is not None, SECONDS)
 
     ann.client.status_delete(post)
 
-    assert holds(lambda: is_gone(ann, reply.status["id"]), SECONDS)
+    assert eventually(lambda: is_gone(ann, reply.status["id"]), SECONDS)
 
 
 def is_gone(person: Person, post: str) -> bool:
@@ -175,14 +174,4 @@ def is_gone(person: Person, post: str) -> bool:
         person.client.status(post)
     except MastodonNotFoundError:
         return True
-    return False
-
-
-def holds(condition: Callable[[], bool], seconds: float) -> bool:
-    """Whether something comes to be so in time."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.05)
     return False

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from bot.login.mastodon import SCOPES
+from bot.networks.accounts import MastodonAccount, accounts
 from tests.operating import SECONDS, Operator, run
 from tests.sandbox import Network, client
 
@@ -142,6 +143,23 @@ def test_a_token_that_was_made_by_hand_comes_from_standard_input(network: Networ
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [f"MASTODON_URL={network.url}", f"MASTODON_TOKEN_FILE='{file}'"]
     assert file.read_text() == f"{network.token}\n"
+
+
+def test_where_the_bot_looks_for_secrets_login_leaves_all_that_it_needs(
+    network: Network, tmp_path: Path
+) -> None:
+    folder = {"SECRETS_DIR": str(tmp_path / "kept")}
+    arguments = ["login", "mastodon", "--url", network.url, "--token", "-"]
+
+    for answers in (f"{network.token}\n", f"y\n{network.token}\n"):
+        done = run(*arguments, answers=answers, environment=folder)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == ""
+        assert "it is all in kept/; restart" in done.stderr
+        (account,) = accounts(folder)
+        assert isinstance(account, MastodonAccount)
+        assert str(account.url) == f"{network.url}/"
+        assert account.token.get_secret_value() == network.token
 
 
 def test_a_secret_that_is_there_is_not_replaced_unasked(network: Network, tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -19,6 +22,7 @@ def untouched_logging() -> Iterator[None]:
     handlers, level = root.handlers[:], root.level
     hooks = sys.excepthook, threading.excepthook
     yield
+    logging.captureWarnings(False)
     root.handlers[:] = handlers
     sys.excepthook, threading.excepthook = hooks
     root.setLevel(level)
@@ -69,6 +73,35 @@ def test_libraries_only_report_trouble(capsys: pytest.CaptureFixture[str]) -> No
     logging.getLogger("urllib3").info("chatter")
 
     assert not capsys.readouterr().err
+
+
+def test_what_is_logged_about_a_mention_has_its_key_in_tasks_and_other_threads_too(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logs.setup("json")
+
+    async def fetch() -> None:
+        LOG.info("download failed", host="photos.example")
+
+    with ThreadPoolExecutor() as pool, logs.about("mastodon:7"):
+        pool.submit(logs.about("mastodon:8")(lambda: LOG.info("decoder lost"))).result()
+        asyncio.run(fetch())
+        LOG.info("answered", key="mastodon:9")
+    LOG.info("stopped")
+
+    keys = [json.loads(line).get("key") for line in capsys.readouterr().err.splitlines()]
+    assert keys == ["mastodon:8", "mastodon:7", "mastodon:9", None]
+
+
+def test_what_a_library_warns_of_is_an_event_too(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.setup("json")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.warn("soon gone", DeprecationWarning, stacklevel=1)
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "soon gone" in json.loads(line)["event"]
 
 
 SECRET = 'to"ken-canary'

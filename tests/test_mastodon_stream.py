@@ -33,7 +33,7 @@ def server(
 
 
 def listen(url: str) -> list[Event]:
-    return list(events(url, "token", lambda: None))
+    return list(events(url, "token", lambda _: None))
 
 
 def test_events_are_heard_until_the_server_says_goodbye() -> None:
@@ -113,7 +113,7 @@ def test_whoever_stops_listening_hangs_up() -> None:
             gone.set()
 
     with server(talk) as url:
-        listening = events(url, "token", lambda: None)
+        listening = events(url, "token", lambda _: None)
         next(listening)
         listening.close()  # type: ignore[attr-defined]
 

@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 
 from bot.command import COMMANDS
-from bot.networks.accounts import KINDS
+from bot.networks.accounts import KINDS, SandboxAccount
 from bot.settings import Group, ListenerSettings
 from tests.photos import portrait_jpeg
 from worker.settings import WorkerSettings
 
-SETTINGS: list[type[Group]] = [ListenerSettings, WorkerSettings, *KINDS]
+SETTINGS: list[type[Group]] = [ListenerSettings, WorkerSettings, *KINDS, SandboxAccount]
 OPERATIONS = {"status", "retry", "forget"}
 ENDLESS = {"listen", "work", "respond", "sandbox"}
 NEED_AN_ACCOUNT = {"login", "doctor"}
-DOCUMENTS = ["README.md", "docs/networks.md", "docs/redis.md"]
+DOCUMENTS = ["README.md", "docs/networks.md", "docs/operate.md", "docs/performance.md", "docs/redis.md"]
 
 
 @pytest.fixture
@@ -74,7 +74,8 @@ def test_every_command_and_variable_that_a_document_names_exists(document: str, 
 
     assert set(re.findall(r"deepselfie ([a-z]+)\b", " ".join(spans))) <= set(COMMANDS)
     names = re.findall(r"`((?:MASTODON|BLUESKY|X|BOT|WORKER)_[A-Z_]+?)(?:_FILE)?[=`]", text)
-    assert [name for name in names if f'"{name}"' not in code] == []
+    compose = (repository / "docker-compose.yml").read_text()
+    assert [name for name in names if f'"{name}"' not in code and f"${{{name}:-" not in compose] == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

@@ -17,6 +17,7 @@ from bot import keys, queues, wording
 from bot.alarms import alarms
 from bot.deletions import Deletions
 from bot.ledger import Ledger
+from bot.logs import FIELDS
 from bot.messages import APOLOGY, Judged, Mention, Reply, Verdict
 from bot.networks.base import NetworkError, Posted
 from bot.networks.mastodon import Mastodon
@@ -206,13 +207,13 @@ def test_an_unknown_outcome_is_looked_up_before_anything_is_posted_anew(
 
 def test_a_refusal_to_work_so_fast_is_no_unknown_outcome(desk: Desk, network: Network) -> None:
     key = desk.judged()
-    network.switch_on(endpoint=POST, kind="rate_limited", times=1, seconds=9)
+    network.switch_on(endpoint=POST, kind="rate_limited", times=1, seconds=30)
     desk.responder.respond(key)
     assert desk.record(key).state == "ready"
 
     # The network's clock shows whole seconds.
-    assert not desk.wait(key, 7)
-    assert desk.wait(key, 4)
+    assert not desk.wait(key, 20)
+    assert desk.wait(key, 11)
 
     assert desk.network.calls == ["post", "post"]
     # In the same words: nothing was wrong with them.
@@ -233,15 +234,20 @@ def test_who_cannot_look_does_not_post(desk: Desk, network: Network, kind: str) 
     assert len(desk.replies()) == 1
 
 
-def test_pauses_grow_but_stay_below_what_the_network_asks_for(desk: Desk, network: Network) -> None:
+def test_pauses_grow(desk: Desk, network: Network, caplog: pytest.LogCaptureFixture) -> None:
     key = desk.judged()
-    network.switch_on(endpoint=POST, kind="server_error")
+    for endpoint in (POST, LOOK):
+        network.switch_on(endpoint=endpoint, kind="server_error")
     desk.responder.respond(key)
 
-    assert desk.record(key).tries["sending"] == 1
-    assert not desk.wait(key, 0.5)
-    assert desk.wait(key, 1)
-    assert not desk.wait(key, 1)
+    for seconds in (1, 2, 4):
+        assert desk.wait(key, seconds + 0.5)
+    assert not desk.wait(key, 4)
+    assert desk.wait(key, 4.5)
+
+    assert desk.record(key).tries["sending"] == 5
+    again = [record for record in caplog.records if record.getMessage() == "trying again"]
+    assert [getattr(record, FIELDS)["pause"] for record in again] == [1, 2, 4, 8, 16]
 
 
 def test_a_mention_that_is_gone_fails_and_says_why(desk: Desk, ann: Person) -> None:
@@ -293,7 +299,7 @@ def test_a_post_under_way_and_its_successor_make_one_reply(desk: Desk, network: 
     key = desk.judged()
     if keys != "kept":
         network.switch_on(endpoint=POST, kind=keys)
-    network.switch_on(endpoint=POST, kind="latency", seconds=1.5, times=1)
+    network.switch_on(endpoint=POST, kind="latency", seconds=4, times=1)
     other = desk.colleague(network)
     posting = threading.Event()
     other.hook = lambda call: posting.set() if call == "post" else None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser import chromium, needs_browser
 from tests.photos import portrait_jpeg
@@ -65,6 +65,8 @@ def ask(page: Page, photo: Path, text: str = "") -> None:
     page.get_by_label("Your words").fill(text)
     page.get_by_role("button", name="Ask deepselfie").click()
     expect(page.locator(".posts > li")).to_have_count(posts + 1)
+    # The stream may show the post before its request is answered; what that announces is over then.
+    expect(page.locator(".print")).to_have_count(0)
 
 
 def test_a_photo_is_posted_and_its_score_appears_without_reloading(
@@ -86,6 +88,21 @@ def test_a_photo_is_posted_and_its_score_appears_without_reloading(
     expect(reply.locator(".took")).to_have_text(re.compile(r"^answered in \d\.\d s$"))
     expect(post.locator(".looking")).to_have_count(0)
     expect(page.get_by_role("status")).to_have_text(re.compile(r"^deepselfie answered in .*: 73/100, better"))
+
+
+def test_a_reply_that_overtakes_the_post_is_what_is_announced(
+    network: Network, page: Page, photo: Path
+) -> None:
+    def hold_back(route: Route) -> None:
+        sent = route.fetch()
+        answer(network, "73/100")
+        expect(page.locator(".posts > li").first.locator(".verdict")).to_contain_text("73")
+        route.fulfill(response=sent)
+
+    page.route("**/api/v1/statuses", hold_back)
+    ask(page, photo)
+
+    expect(page.get_by_role("status")).to_have_text(re.compile(r"^deepselfie answered in .*: 73/100"))
 
 
 def test_it_all_works_by_keyboard_alone(network: Network, page: Page) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import httpx
@@ -155,3 +157,16 @@ def test_the_rate_limit_is_announced_and_then_kept(tmp_path: Path) -> None:
     assert answers[0].headers["X-RateLimit-Limit"] == "3"
     assert answers[0].headers["X-RateLimit-Reset"].endswith("Z")
     assert int(answers[3].headers["Retry-After"]) <= 300
+
+
+@pytest.mark.e2e
+def test_a_signal_that_comes_before_it_serves_ends_it_cleanly(tmp_path: Path) -> None:
+    program = (
+        "import os, signal, sys; from pathlib import Path; from bot.sandbox.server import serve\n"
+        "serve('127.0.0.1', 0, Path(sys.argv[1]), ready=lambda _: os.kill(os.getpid(), signal.SIGTERM))"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], timeout=30, check=False)
+
+    assert done.returncode == 0
+    assert not (tmp_path / "url").exists()

@@ -124,8 +124,10 @@ def test_a_network_whose_package_is_missing_says_what_to_install(redis: Redis) -
 
 
 def test_without_any_account_the_bot_says_what_to_set() -> None:
-    with pytest.raises(SettingsError, match="no account; set MASTODON_URL and MASTODON_TOKEN"):
+    with pytest.raises(SettingsError, match="no account; set MASTODON_URL and MASTODON_TOKEN") as error:
         accounts({})
+
+    assert "or run deepselfie login mastodon" in str(error.value)
 
 
 def test_an_account_that_is_told_of_in_part_is_an_error_that_names_the_rest() -> None:

@@ -13,8 +13,9 @@ from redis import Redis
 
 from bot import backoff
 from bot.alarms import alarms, raise_alarm
+from bot.beats import silences
 from bot.messages import Mention
-from bot.networks.base import Gone, Happening, NetworkError, Trouble
+from bot.networks.base import Alive, Gone, Happening, NetworkError, Trouble
 from bot.stream import ALARMING_FAILURES, Stream
 
 MENTION = Mention(network="mastodon", id="1", author="ann", created_at=datetime.now(UTC))
@@ -28,10 +29,13 @@ class Broadcast:
     def __init__(self, show: Callable[[Callable[[Happening], None]], None]) -> None:
         self._show = show
         self.opened: list[float] = []
+        self.hung_up = threading.Event()
+        self.open: Callable[[], None] = lambda: None
 
-    def watch(self, deliver: Callable[[Happening], None], alive: Callable[[], None]) -> None:
+    def watch(self, deliver: Callable[[Happening], None], alive: Alive) -> None:
         self.opened.append(time.monotonic())
-        alive()
+        self.open()
+        alive(self.hung_up.set)
         self._show(deliver)
 
 
@@ -123,6 +127,7 @@ def test_a_network_without_a_stream_is_no_alarm(redis: Redis) -> None:
     assert stage.play(5)
 
     assert not alarms(redis)
+    assert not silences(redis)
 
 
 def test_what_fails_with_one_event_neither_ends_the_stream_nor_loses_it(redis: Redis) -> None:
@@ -168,3 +173,25 @@ def test_an_alarm_is_told_once_and_keeps_its_beginning(
 
     assert alarms(redis)["mastodon stream"].words == "first"
     assert len(caplog.records) == 1
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("after", [0, 0.2])
+def test_who_is_told_to_stop_hangs_up_even_while_the_stream_is_being_opened(
+    redis: Redis, after: float
+) -> None:
+    def show(_: Callable[[Happening], None]) -> None:
+        stage.network.hung_up.wait(10)
+
+    stage = Stage(redis, show)
+    thread = threading.Thread(target=stage.stream.run)
+    if not after:
+        stage.network.open = stage.stream.stop
+    thread.start()
+    time.sleep(after)
+    stage.stream.stop()
+    thread.join(2)
+
+    assert not thread.is_alive()
+    assert stage.network.hung_up.is_set()
+    assert len(stage.network.opened) == 1

@@ -18,6 +18,7 @@ from bot.sweeper import Sweeper
 from bot.valkey import start_valkey
 from tests.clock import let_pass
 from tests.network import SECONDS, Network
+from tests.waiting import eventually
 
 MENTION = Mention(network="mastodon", id="7", author="ann", created_at=datetime.now(UTC))
 KEY = MENTION.key
@@ -152,9 +153,7 @@ def test_sweepers_and_queues_outlive_an_outage_of_redis(
             ledger = Ledger(redis)
             hear(ledger)
             let_pass(redis, KEY, 61)
-            deadline = time.monotonic() + SECONDS
-            while list(ledger.open()) and time.monotonic() < deadline:
-                time.sleep(0.05)
+            assert eventually(lambda: not list(ledger.open()), SECONDS)
             record = ledger.read(KEY)
     finally:
         network.processes.stop()

@@ -6,10 +6,8 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,6 +26,24 @@ pytestmark = pytest.mark.e2e
 
 TINY = ("--backbone", "tiny", "--rate", "3e-4", "--batch", "16", "--processes", "1", "--epochs", "3")
 SECONDS = 120
+TRAIN = ("-m", "model.training")
+# A process that is killed a moment after it has saved for the third time, whatever it is at then.
+MORTAL = """
+import os, signal, sys, threading
+from itertools import count
+from model.training import run
+from model.training.command import train
+
+save, saved = run.save, count(1)
+
+def save_and_die(*what):
+    save(*what)
+    if next(saved) == 3:
+        threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGKILL)).start()
+
+run.save = save_and_die
+sys.exit(train(sys.argv[1:]))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -58,10 +74,10 @@ def same_weights(first: Path, second: Path) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-def launched(arguments: Sequence[str]) -> subprocess.Popen[str]:
+def launched(arguments: Sequence[str], *, python: Sequence[str] = TRAIN) -> subprocess.Popen[str]:
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
-        [sys.executable, "-m", "model.training", *arguments],
+        [sys.executable, *python, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -130,32 +146,13 @@ def test_a_killed_run_goes_on_to_the_same_weights(dataset: Path, tmp_path: Path)
     undisturbed = launched(command(dataset, whole, *more))
     undisturbed.communicate(timeout=SECONDS)
     assert undisturbed.returncode == 0
-    deaths = 0
-    for _ in range(40):
-        run = launched(command(dataset, killed, *more))
-        before, deadline = _stand(killed), time.monotonic() + SECONDS
-        while run.poll() is None and _stand(killed) <= before + 2 and deaths < 2:
-            assert time.monotonic() < deadline
-            time.sleep(0.002)
-        if deaths < 2 and run.poll() is None:
-            run.send_signal(signal.SIGKILL)
-            deaths += 1
+    for python in (("-c", MORTAL), ("-c", MORTAL), TRAIN):
+        run = launched(command(dataset, killed, *more), python=python)
         _, error = run.communicate(timeout=SECONDS)
-        if run.returncode == 0:
-            break
-        assert run.returncode == -signal.SIGKILL, error
-    assert deaths == 2
+        assert run.returncode == (0 if python is TRAIN else -signal.SIGKILL), error
     assert same_weights(whole, killed)
     first, second = (json.loads((run / "curves.json").read_text()) for run in (whole, killed))
     assert [row["loss"] for row in first] == [row["loss"] for row in second]
-
-
-def _stand(run: Path) -> int:
-    """Steps that a run has saved."""
-    if not (run / "last.pt").exists():
-        return 0
-    last = load(run / "last.pt")
-    return last.epoch * 4 + last.step
 
 
 def test_a_run_on_another_dataset_or_with_other_options_is_not_gone_on_with(
@@ -275,10 +272,7 @@ def test_shots_that_are_unknown_or_of_no_use_are_refused(
 def test_two_processes_lose_what_one_does(dataset: Path, tmp_path: Path) -> None:
     alone, together = tmp_path / "alone", tmp_path / "together"
     assert train(command(dataset, alone)) == 0
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(port)]
+    torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
     done = subprocess.run(
         [sys.executable, *torchrun, "-m", "model.training", *command(dataset, together, "--json")],
         capture_output=True,

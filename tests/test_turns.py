@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import selectors
+from collections.abc import Coroutine
+from typing import Any
 
 import pytest
 
@@ -39,6 +42,34 @@ class Crowd:
             self.late.append(name)
 
 
+class _Impatient(selectors.DefaultSelector):
+    """Waits for nothing: time passes instead."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self.now += max(0.0, timeout or 0.0)
+        return super().select(0)
+
+
+class _Clockwork(asyncio.SelectorEventLoop):
+    """A loop whose clock a machine that stands still does not disturb."""
+
+    def __init__(self) -> None:
+        self._selecting = _Impatient()
+        super().__init__(self._selecting)
+
+    def time(self) -> float:
+        return self._selecting.now
+
+
+def play(scene: Coroutine[Any, Any, None]) -> None:
+    with asyncio.Runner(loop_factory=_Clockwork) as runner:
+        runner.run(scene)
+
+
 async def settled() -> None:
     for _ in range(10):
         await asyncio.sleep(0)
@@ -53,7 +84,7 @@ def test_so_many_run_at_once_and_the_next_comes_when_one_is_done() -> None:
         await crowd.end("a")
         assert crowd.running == ["b", "c"]
 
-    asyncio.run(scene())
+    play(scene())
 
 
 def test_one_host_has_only_so_many_and_holds_nobody_back() -> None:
@@ -67,7 +98,7 @@ def test_one_host_has_only_so_many_and_holds_nobody_back() -> None:
         await crowd.end("a/1")
         assert crowd.running == ["a/2", "c/1", "a/3"]
 
-    asyncio.run(scene())
+    play(scene())
 
 
 def test_hosts_take_turns() -> None:
@@ -81,7 +112,7 @@ def test_hosts_take_turns() -> None:
             await crowd.end(*crowd.running)
         assert order == ["x", "a/1", "b/1", "a/2", "b/2", "a/3"]
 
-    asyncio.run(scene())
+    play(scene())
 
 
 def test_to_wait_for_ones_own_host_counts() -> None:
@@ -93,7 +124,7 @@ def test_to_wait_for_ones_own_host_counts() -> None:
         assert crowd.late == ["a/2"]
         await crowd.end("a/1")
 
-    asyncio.run(scene())
+    play(scene())
 
 
 def test_to_wait_for_all_the_others_does_not_count() -> None:
@@ -107,7 +138,7 @@ def test_to_wait_for_all_the_others_does_not_count() -> None:
         await asyncio.sleep(0.03)
         assert crowd.running == crowd.late == []
 
-    asyncio.run(scene())
+    play(scene())
 
 
 def test_what_was_waited_for_ones_own_host_is_taken_off_what_is_left() -> None:
@@ -121,7 +152,7 @@ def test_what_was_waited_for_ones_own_host_is_taken_off_what_is_left() -> None:
         await asyncio.sleep(0.06)
         assert crowd.late == ["a/2"]
 
-    asyncio.run(scene())
+    play(scene())
 
 
 def test_a_host_is_to_blame_only_while_it_has_all_it_may() -> None:
@@ -137,7 +168,7 @@ def test_a_host_is_to_blame_only_while_it_has_all_it_may() -> None:
         assert crowd.running == ["a/1"]
         await crowd.end("a/1")
 
-    asyncio.run(scene())
+    play(scene())
 
 
 @pytest.mark.parametrize("total", [1, 5])
@@ -155,4 +186,4 @@ def test_whoever_gives_up_waiting_leaves_nothing_behind(total: int) -> None:
         assert crowd.running == ["c/1"]
         await crowd.end("c/1")
 
-    asyncio.run(scene())
+    play(scene())

@@ -14,7 +14,8 @@ from bot.messages import Mention, Picture, Reply
 from bot.networks.base import NetworkError, Trouble
 from bot.networks.x import X
 from bot.networks.x_stream import TAG, keep_rules, opened
-from tests.x import POST, SECONDS, STREAM, FakeX, Person, fake_x, until
+from tests.waiting import eventually
+from tests.x import POST, SECONDS, STREAM, FakeX, Person, fake_x
 
 pytestmark = pytest.mark.e2e
 
@@ -35,7 +36,7 @@ def network(place: FakeX, redis: Redis) -> Iterator[FakeX]:
     yield place
     place.switch_off()
     # Only one connection may have the stream, and X takes a moment to see that one is gone.
-    assert until(lambda: not place.is_streaming())
+    assert eventually(lambda: not place.is_streaming(), SECONDS)
 
 
 @pytest.fixture(scope="module")
@@ -327,7 +328,7 @@ class Watch:
         self.end: BaseException | None = None
         self._thread = threading.Thread(target=self._watch, args=(bot,), daemon=True)
         self._thread.start()
-        assert until(lambda: self.alive)
+        assert eventually(lambda: self.alive > 0, SECONDS)
 
     def over(self) -> NetworkError:
         self._thread.join(SECONDS)
@@ -340,7 +341,7 @@ class Watch:
         except NetworkError as error:
             self.end = error
 
-    def _live(self) -> None:
+    def _live(self, _hang_up: Callable[[], None]) -> None:
         self.alive += 1
 
 
@@ -353,7 +354,7 @@ def test_whatever_comes_down_the_stream_each_event_is_heard(
         network.switch_on(endpoint=STREAM, kind=while_watching)
     watch = Watch(bot)
     posts = [ann.post(f"@deepselfie stream {number}") for number in range(3)]
-    assert until(lambda: {mention.id for mention in watch.heard} == set(posts))
+    assert eventually(lambda: {mention.id for mention in watch.heard} == set(posts), SECONDS)
 
     network.switch_on(endpoint=STREAM, kind=fault)
     last = ann.post("@deepselfie the last one")
@@ -368,7 +369,7 @@ def test_whatever_comes_down_the_stream_each_event_is_heard(
 def test_signs_of_life_are_passed_on(bot: X, ann: Person, network: FakeX) -> None:
     watch = Watch(bot)
 
-    assert until(lambda: watch.alive > 3)
+    assert eventually(lambda: watch.alive > 3, SECONDS)
 
     network.switch_on(endpoint=STREAM, kind="stream_closes")
     ann.post("@deepselfie end")
@@ -376,16 +377,16 @@ def test_signs_of_life_are_passed_on(bot: X, ann: Person, network: FakeX) -> Non
 
 
 def test_silence_ends_the_stream(bot: X, network: FakeX) -> None:
-    network.switch_on(endpoint=STREAM, kind="stream_silent", seconds=1, times=1)
+    network.switch_on(endpoint=STREAM, kind="stream_silent", seconds=1)
 
-    with opened(bot._client, silence=0.5) as lines, pytest.raises(NetworkError, match=r"[Tt]imed out"):
+    with opened(bot._client, silence=0.5) as (lines, _), pytest.raises(NetworkError, match=r"[Tt]imed out"):
         list(lines)
 
 
 def test_a_second_connection_has_to_wait_a_minute(bot: X, ann: Person, network: FakeX) -> None:
     watch = Watch(bot)
 
-    error = failure(lambda: network.bot().watch(lambda _: None, lambda: None))
+    error = failure(lambda: network.bot().watch(lambda _: None, lambda _: None))
 
     assert error.trouble == "rate_limited"
     assert 60 <= (error.retry_after or 0) <= 75
@@ -402,13 +403,13 @@ def test_a_stream_that_is_refused_says_whether_that_is_for_good(
 ) -> None:
     network.switch_on(endpoint=STREAM, kind=kind)
 
-    assert failure(lambda: bot.watch(lambda _: None, lambda: None)).permanent is permanent
+    assert failure(lambda: bot.watch(lambda _: None, lambda _: None)).permanent is permanent
 
 
 def test_streaming_may_be_off(network: FakeX) -> None:
     before = network.connects()
 
-    error = failure(lambda: network.bot(X_STREAM="off").watch(lambda _: None, lambda: None))
+    error = failure(lambda: network.bot(X_STREAM="off").watch(lambda _: None, lambda _: None))
 
     assert error.permanent
     assert "X_STREAM" in str(error)

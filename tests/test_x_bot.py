@@ -22,7 +22,8 @@ from bot.responder import QUARANTINE_SECONDS, Responder
 from bot.sweeper import Sweeper
 from tests.clock import let_pass
 from tests.fake_x_faults import TIMELINE
-from tests.x import POST, SECONDS, STREAM, FakeX, Person, fake_x, until
+from tests.waiting import eventually
+from tests.x import POST, SECONDS, STREAM, FakeX, Person, fake_x
 
 pytestmark = pytest.mark.e2e
 
@@ -51,7 +52,7 @@ def listen(network: FakeX, **settings: str) -> None:
 
 def are_heard(redis: Redis, posts: list[str]) -> bool:
     ledger = Ledger(redis)
-    return until(lambda: all(ledger.read(f"x:{post}") for post in posts))
+    return eventually(lambda: all(ledger.read(f"x:{post}") for post in posts), SECONDS)
 
 
 # ── listening ──
@@ -81,7 +82,7 @@ def test_a_stream_that_ends_with_each_event_is_opened_once_a_second_at_most_and_
 
     assert are_heard(redis, posts)
     # The ledger knows a mention a moment before the queue does.
-    assert until(lambda: redis.llen("rq:queue:photos") >= len(posts))
+    assert eventually(lambda: redis.llen("rq:queue:photos") >= len(posts), SECONDS)
     assert redis.llen("rq:queue:photos") == len(posts)
     connects = network.connects()
     assert len(connects) > 1

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 5) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = 10) -> bool:
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
-            return False
+            # It may have come true while this process stood still.
+            return condition()
         time.sleep(0.01)
     return True
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +30,7 @@ class FakeX:
         self.processes = Processes(lambda _name, _event: None)
         self.data = data
         self.redis_url = redis_url
+        self.redis = Redis.from_url(redis_url)
         self.start(port)
         self._faults: list[dict[str, Any]] = []
         self.http = httpx.Client(base_url=self.url, trust_env=False)
@@ -52,7 +52,7 @@ class FakeX:
         return {**secrets, **rich, "X_URL": self.url, "REDIS_URL": self.redis_url, **more}
 
     def bot(self, **more: str) -> X:
-        return connect(load(XAccount, self.settings(**more)), Redis.from_url(self.redis_url))
+        return connect(load(XAccount, self.settings(**more)), self.redis)
 
     def join(self, name: str, **more: Any) -> Person:
         answer = self.http.post("/sandbox/people", json={"username": name, **more})
@@ -131,15 +131,6 @@ def fake_x(data: Path, redis_url: str) -> Iterator[FakeX]:
     try:
         yield network
     finally:
+        network.redis.close()
         network.http.close()
         network.processes.stop()
-
-
-def until(what: Any, seconds: float = SECONDS) -> bool:
-    """Whether something comes true in time."""
-    deadline = time.monotonic() + seconds
-    while not what():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True

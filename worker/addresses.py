@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address
 
 # IANA's special-purpose registries, and what else is named. `ipaddress.is_global` is not used: on Python 3.11
 # it lets NAT64 and 6to4 through, which lead back to IPv4 addresses.
-_IPV4_NOT_PUBLIC = [
+IPV4_NOT_PUBLIC = [
     IPv4Network(block)
     for block in (
         "0.0.0.0/8",
@@ -33,7 +33,7 @@ _IPV4_NOT_PUBLIC = [
 # All that is allocated for the internet; outside are loopback, link-local, unique local, multicast, IPv4 in
 # IPv6 (::/96, ::ffff:0:0/96) and NAT64 (64:ff9b::/96, 64:ff9b:1::/48).
 _IPV6_PUBLIC = IPv6Network("2000::/3")
-_IPV6_NOT_PUBLIC = [
+IPV6_NOT_PUBLIC = [
     IPv6Network(block)
     for block in (
         "2001::/23",  # protocol assignments: Teredo, ORCHID, benchmarks
@@ -48,6 +48,15 @@ _IPV6_NOT_PUBLIC = [
 _ISATAP = {0x0000_5EFE, 0x0200_5EFE}
 
 
+def is_address(host: str) -> bool:
+    """Whether a host is no name, but an IP address already."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def is_public(address: str) -> bool:
     """Whether a resolved address belongs to the public internet.
 
@@ -56,11 +65,11 @@ def is_public(address: str) -> bool:
     """
     parsed = ip_address(address)
     if isinstance(parsed, IPv4Address):
-        return not any(parsed in block for block in _IPV4_NOT_PUBLIC)
+        return not any(parsed in block for block in IPV4_NOT_PUBLIC)
     # A scope ("fe80::1%eth0") names an interface of this machine.
     return (
         parsed.scope_id is None
         and parsed in _IPV6_PUBLIC
-        and not any(parsed in block for block in _IPV6_NOT_PUBLIC)
+        and not any(parsed in block for block in IPV6_NOT_PUBLIC)
         and int(parsed) >> 32 & 0xFFFF_FFFF not in _ISATAP
     )

@@ -13,6 +13,7 @@ import resource
 import struct
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 MEGABYTE = 1 << 20
@@ -74,7 +75,8 @@ def confine(*, megabytes: int) -> None:
     """Give up, for good, all that decoding a photo does not need.
 
     On Linux: no system call but those above, so no process but this, and no new privileges. Everywhere: no
-    core dump, no file written, no file opened, and no more than so much more address space.
+    core dump, no file written, no file opened, no more than so much more address space, and the first to go
+    where memory runs out.
 
     Args:
         megabytes: Address space that may be added to what the process has.
@@ -83,6 +85,9 @@ def confine(*, megabytes: int) -> None:
         OSError: The kernel does not take the filter.
     """
     if sys.platform == "linux":
+        # Where memory runs out, this process goes before the worker, and one photo before all in hand.
+        with suppress(OSError):
+            Path("/proc/self/oom_score_adj").write_text("1000")
         space = _address_space() + megabytes * MEGABYTE
         resource.setrlimit(resource.RLIMIT_AS, (space, space))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -6,62 +6,62 @@ the connection was made; and deadlines cancel.
 
 from __future__ import annotations
 
-import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import httpcore
 import httpx
 
+from worker.dialler import Dialler
+from worker.exchange import Connection, Origin
+
 MAX_KEPT = 32
-KEPT_SECONDS = 4  # less than the 5 after which many servers hang up themselves
 
 
 class Connections:
     """Opens connections, for one event loop. Knows neither cookies nor proxies.
 
     Args:
-        network: Who dials.
+        dialler: Who dials.
     """
 
-    def __init__(self, network: httpcore.AsyncNetworkBackend) -> None:
-        self._network = network
+    def __init__(self, dialler: Dialler) -> None:
+        self._dialler = dialler
         self._ssl_context = httpx.create_ssl_context()
-        self._kept: list[httpcore.AsyncHTTPConnection] = []  # the oldest first
+        self._ssl_context.set_alpn_protocols(["http/1.1"])
+        # In TLS 1.2, a server may ask for one handshake after the other.
+        self._ssl_context.options |= ssl.OP_NO_RENEGOTIATION
+        self._kept: list[Connection] = []  # the oldest first
 
     @asynccontextmanager
-    async def to(self, origin: httpcore.Origin) -> AsyncIterator[httpcore.AsyncHTTPConnection]:
+    async def to(self, origin: Origin) -> AsyncIterator[Connection]:
         """Lend a connection to a server: a kept one, or one that the first request opens."""
-        await self._drop([kept for kept in self._kept if kept.has_expired()])
-        connection = self._take(origin) or httpcore.AsyncHTTPConnection(
-            origin,
-            ssl_context=self._ssl_context,
-            keepalive_expiry=KEPT_SECONDS,
-            network_backend=self._network,
-        )
+        if expired := [kept for kept in self._kept if kept.has_expired]:
+            self._drop(expired)
+        while (kept := self._latest(origin)) and kept.is_broken:
+            self._drop([kept])
+        if kept:
+            self._kept.remove(kept)
+        connection = kept or Connection(origin, self._ssl_context, self._dialler)
         try:
             yield connection
         finally:
             # One whose response was not read to its end cannot have another.
-            if connection.is_available():
+            if connection.is_available:
                 self._kept.append(connection)
-                await self._drop(self._kept[:-MAX_KEPT])
+                if too_many := self._kept[:-MAX_KEPT]:
+                    self._drop(too_many)
             else:
-                await connection.aclose()
+                connection.hang_up()
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Hang up all that are kept."""
-        await self._drop(self._kept)
+        self._drop(self._kept)
 
-    def _take(self, origin: httpcore.Origin) -> httpcore.AsyncHTTPConnection | None:
-        for kept in reversed(self._kept):
-            if kept.can_handle_request(origin):
-                self._kept.remove(kept)
-                return kept
-        return None
+    def _latest(self, origin: Origin) -> Connection | None:
+        return next((kept for kept in reversed(self._kept) if kept.origin == origin), None)
 
-    async def _drop(self, connections: list[httpcore.AsyncHTTPConnection]) -> None:
-        # Out of reach of others before anything is waited for.
+    def _drop(self, connections: list[Connection]) -> None:
         self._kept = [kept for kept in self._kept if kept not in connections]
-        # All at once, so that a deadline during the first leaves none of them open.
-        await asyncio.gather(*(connection.aclose() for connection in connections))
+        for connection in connections:
+            connection.hang_up()

@@ -1,32 +1,33 @@
 """The program of a decoder: photos in, pixels out, in a process that can do nothing else.
 
-A conversation over one socket, which is file 0. Once ready it says READY, or else why it is not; then, for
-each photo, a REQUEST and the photo come in, and an ANSWER and its body go out: pixels, or a PhotoRejected as
-JSON.
+A conversation over one socket, which is file 0, about what lies in memory that both sides see, which is file
+1. Once ready it says READY, or else why it is not; then, for each photo that was laid there, a REQUEST comes
+in, and an ANSWER goes out: pixels, which lie in its place, or a PhotoRejected as JSON, which follows.
 """
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import struct
 import sys
 from collections.abc import Callable
 from io import FileIO
+from mmap import mmap
+
+import numpy as np
 
 from model.pixels import MAX_MEGABYTES, PhotoRejected, Pixels, rehearse, squish
-from worker.confinement import MEGABYTE, allow_processor_time, confine
+from worker.confinement import allow_processor_time, confine
+from worker.memory import keep_freed
 
 READY = b"!"
 REQUEST = struct.Struct("!IIId")
 """Bytes of the photo, side of the square, megapixels and processor seconds that are allowed."""
 ANSWER = struct.Struct("!?I")
-"""Whether there are pixels, and bytes of the body."""
+"""Whether there are pixels, and bytes of them, or of the JSON."""
 
-SOCKET = 0
-
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+SOCKET, MEMORY = 0, 1
 
 Squish = Callable[..., Pixels]
 
@@ -34,7 +35,9 @@ Squish = Callable[..., Pixels]
 def serve(squish: Squish) -> None:
     """Answer until the other side hangs up."""
     socket = FileIO(SOCKET, "r+", closefd=False)
-    _keep_freed_memory()
+    memory = mmap(MEMORY, 0)
+    room = np.frombuffer(memory, np.uint8)
+    keep_freed(megabytes=64, of_at_most=32)
     rehearse()
     _close_standard_output()
     try:
@@ -46,19 +49,16 @@ def serve(squish: Squish) -> None:
     _write(socket, READY)
     while request := _read(socket, REQUEST.size):
         size, side, megapixels, seconds = REQUEST.unpack(request)
-        photo = bytes(_read(socket, size))
         allow_processor_time(seconds)
-        is_pixels, body = _answer(squish, photo, side, megapixels)
-        _write(socket, ANSWER.pack(is_pixels, len(body)))
-        _write(socket, body)
-
-
-def _answer(squish: Squish, photo: bytes, side: int, max_megapixels: float) -> tuple[bool, bytes]:
-    try:
-        return True, squish(photo, side=side, max_megapixels=max_megapixels).tobytes()
-    except PhotoRejected as rejected:
-        words = {"fault": rejected.fault, "message": str(rejected), "megapixels": rejected.megapixels}
-        return False, json.dumps(words).encode()
+        try:
+            pixels = squish(memory[:size], side=side, max_megapixels=megapixels)
+        except PhotoRejected as rejected:
+            words = {"fault": rejected.fault, "message": str(rejected), "megapixels": rejected.megapixels}
+            refusal = json.dumps(words).encode()
+            _write(socket, ANSWER.pack(False, len(refusal)) + refusal)
+        else:
+            room[: pixels.size] = pixels.reshape(-1)
+            _write(socket, ANSWER.pack(True, pixels.size))
 
 
 def _read(socket: FileIO, size: int) -> bytearray:
@@ -77,17 +77,6 @@ def _write(socket: FileIO, message: bytes) -> None:
     view = memoryview(message)
     while view:
         view = view[socket.write(view) :]
-
-
-def _keep_freed_memory() -> None:
-    """Reuse a photo's memory for the next one, instead of having the kernel clear new pages for each.
-
-    A 2-megapixel JPEG takes 8 ms so, and 11 ms otherwise. Larger blocks still go back at once.
-    """
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt"):  # glibc has it
-        libc.mallopt(_M_MMAP_THRESHOLD, 32 * MEGABYTE)
-        libc.mallopt(_M_TRIM_THRESHOLD, 64 * MEGABYTE)
 
 
 def _close_standard_output() -> None:

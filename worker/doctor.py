@@ -10,7 +10,8 @@ from importlib.util import find_spec
 
 from bot.doctor.finding import Finding, failed, ok, warning
 from bot.settings import load
-from worker.settings import WorkerSettings
+from bot.spelling import DOTENV, misspelt
+from worker.settings import NO_JUDGE, WorkerSettings
 
 # In a process of its own, as it cannot be undone.
 CONFINE = "from worker.confinement import confine; confine(megabytes=64)"
@@ -19,6 +20,8 @@ TIMEOUT_SECONDS = 20
 
 def examine(environment: Mapping[str, str]) -> Iterator[Finding]:
     """Check what a worker needs, if this machine can have one."""
+    for words in misspelt([WorkerSettings], environment, DOTENV):
+        yield warning("settings", words)
     settings = load(WorkerSettings, environment)
     if find_spec("onnxruntime") is None:
         yield ok("judge", "not on this machine, which has no ONNX Runtime; check where the workers run")
@@ -29,13 +32,26 @@ def examine(environment: Mapping[str, str]) -> Iterator[Finding]:
 
 def _judge(settings: WorkerSettings) -> Finding:
     # Late: this module must be loadable where there is no ONNX Runtime.
-    judges = import_module("model.judge")
-    file = settings.model or judges.DEFAULT_FILE
+    survey = import_module("model.survey").survey
+    refused: list[str] = []
     try:
-        card = judges.Judge(file, threads=1).card
-    except judges.JudgeRefused as error:
-        return failed("judge", f"{error}; WORKER_MODEL names another")
-    return ok("judge", f"{card.name} {card.version}: {', '.join(label.name for label in card.labels)}")
+        for found in survey(settings.models, settings.model):
+            if card := found.card:
+                # Nobody asks for it as long as the folder has a judge, and all do when it has none.
+                if settings.model and not settings.model.is_file():
+                    refused.append(f"WORKER_MODEL is {settings.model}: no such file")
+                words = f"{card.name} {card.version}: {', '.join(label.name for label in card.labels)}"
+                return (
+                    warning("judge", f"{words}; refused: {'; '.join(refused)}")
+                    if refused
+                    else ok("judge", words)
+                )
+            refused.append(found.refused)
+    except OSError as error:
+        return failed(
+            "judge", f"WORKER_MODELS is {settings.models}: {error.strerror}; make it, or correct that"
+        )
+    return failed("judge", f"{'; '.join(refused)}; {NO_JUDGE}")
 
 
 def _confinement() -> Finding:

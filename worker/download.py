@@ -12,26 +12,30 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, TypeVar
 
-import httpcore
+import h11
 import httpx
 
 from bot.logs import Log
 from worker.connections import Connections
 from worker.dialler import Dialler, Resolve, lookup
+from worker.exchange import Origin
 from worker.failure import DownloadFailed
 from worker.link import parse
 from worker.page import picture_of
 from worker.response import Download, location, read
 from worker.turns import Turns
+from worker.wire import Dial, dial
 
 __all__ = ["Download", "DownloadFailed", "Downloader", "Limits"]
 
 LOG = Log(__name__)
 
+DEFAULT_PORTS = {"http": 80, "https": 443}
 MAX_REDIRECTS = 3
 MAX_CONNECTIONS = 64
 MAX_CONNECTIONS_PER_HOST = 16
@@ -48,6 +52,8 @@ class Limits:
     seconds: float
     private_addresses: bool
     """Open addresses of the operator's own network too, on any port."""
+    private_hosts: frozenset[tuple[str, int]] = frozenset()
+    """Hosts, each with its port, that may be on the operator's own network all the same."""
 
 
 class Downloader:
@@ -57,7 +63,7 @@ class Downloader:
         limits: What one download may cost.
         contact: Where the owners of web servers reach the bot's operator: a URL or an e-mail address.
         resolve: Who knows the addresses of a name.
-        network: Who opens a connection to an address that was found to be allowed.
+        dial: Who opens a connection to an address that was found to be allowed.
     """
 
     def __init__(
@@ -66,12 +72,15 @@ class Downloader:
         *,
         contact: str | None = None,
         resolve: Resolve = lookup,
-        network: httpcore.AsyncNetworkBackend | None = None,
+        dial: Dial = dial,
     ) -> None:
         self._limits = limits
-        self._user_agent = _user_agent(contact)
+        self._user_agent = _user_agent(contact).encode()
         dialler = Dialler(
-            resolve, network or httpcore.AnyIOBackend(), private_addresses=limits.private_addresses
+            resolve,
+            dial,
+            private_addresses=limits.private_addresses,
+            private_hosts=limits.private_hosts,
         )
         self._connections = Connections(dialler)
         self._turns = Turns(MAX_CONNECTIONS, MAX_CONNECTIONS_PER_HOST)
@@ -87,6 +96,10 @@ class Downloader:
         """
         return self._run(self._photo(url))
 
+    def begin(self, url: str) -> Future[Download]:
+        """Fetch one photo as `fetch` does, without waiting. What is called back must not hold up the loop."""
+        return asyncio.run_coroutine_threadsafe(self._photo(url), self._loop)
+
     def photos(self, urls: Sequence[str]) -> list[bytes | DownloadFailed]:
         """Fetch photos at once.
 
@@ -97,7 +110,7 @@ class Downloader:
 
     def close(self) -> None:
         """Hang up, and end the thread. Nobody may be fetching any more."""
-        self._run(self._connections.close())
+        self._loop.call_soon_threadsafe(self._connections.close)
         self._run(self._loop.shutdown_default_executor())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -115,7 +128,7 @@ class Downloader:
 
     async def _photo(self, url: str) -> Download:
         try:
-            # httpx's and httpcore's own timeouts never fire on a server that sends a byte a second.
+            # Timeouts of single reads never fire on a server that sends a byte a second.
             async with asyncio.timeout(self._limits.seconds) as deadline:
                 found = await self._get(url, deadline)
                 return await self._shown(found, deadline) if found.is_page else found
@@ -131,7 +144,7 @@ class Downloader:
     async def _shown(self, page: Download, deadline: asyncio.Timeout) -> Download:
         """The picture that a page names for itself."""
         # In a thread: a megabyte of hostile HTML takes longer than others should wait for.
-        link = await asyncio.to_thread(picture_of, page.body, page.url, page.kind)
+        link = await asyncio.to_thread(picture_of, bytes(page.body), page.url, page.kind)
         if link is None:
             raise DownloadFailed("no_picture")
         found = await self._get(link, deadline)
@@ -152,27 +165,25 @@ class Downloader:
     async def _ask(self, url: httpx.URL) -> Download | str:
         """What is at a URL, or where it moved to."""
         # Put together from what was checked: another parser might find another host in the same text.
-        target = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
-        headers: list[tuple[bytes | str, bytes | str]] = [
-            ("Host", url.netloc),
-            ("User-Agent", self._user_agent),
-            ("Accept", "image/*, text/html;q=0.5"),
-            ("Accept-Encoding", "identity"),
+        origin = Origin(url.scheme, url.raw_host.decode("ascii"), url.port or DEFAULT_PORTS[url.scheme])
+        headers = [
+            (b"Host", url.netloc),
+            (b"User-Agent", self._user_agent),
+            (b"Accept", b"image/*, text/html;q=0.5"),
+            (b"Accept-Encoding", b"identity"),
         ]
         try:
-            async with (
-                self._connections.to(target.origin) as connection,
-                connection.stream("GET", target, headers=headers) as response,
-            ):
+            async with self._connections.to(origin) as connection:
+                response = await connection.ask(url.raw_path, headers)
                 if (link := location(response)) is not None:
                     return link
                 return await read(response, str(url), megabytes=self._limits.megabytes)
         except DownloadFailed:
             raise
-        # Besides httpcore's own errors, a server's nonsense raises ValueError, h11's and ssl's.
+        # A server's nonsense raises ValueError, h11's and ssl's, besides what a network does.
         except Exception as error:
             # What breaks the protocol is quoted in the words about it, and may be the photo.
-            words = "" if isinstance(error, httpcore.RemoteProtocolError) else f": {error}"
+            words = "" if isinstance(error, h11.RemoteProtocolError) else f": {error}"
             reason = f"{type(error).__name__}{words}"[:MAX_LOGGED]
             LOG.info("download failed", host=url.raw_host.decode(), error=reason)
             raise DownloadFailed("unreachable") from None
@@ -181,7 +192,7 @@ class Downloader:
 async def _body_or_reason(download: Coroutine[Any, Any, Download]) -> bytes | DownloadFailed:
     """One photo's trouble is not the others'."""
     try:
-        return (await download).body
+        return bytes((await download).body)
     except DownloadFailed as failed:
         return failed
 

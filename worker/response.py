@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import httpcore
-
-from worker.dialler import MeteredStream
+from worker.exchange import Response
 from worker.failure import DownloadFailed, Fault
 
 MEGABYTE = 1 << 20
@@ -21,7 +19,7 @@ REDIRECTS = {301, 302, 303, 307, 308}
 class Download:
     """What is behind a link."""
 
-    body: bytes
+    body: bytes | bytearray
     url: str
     """Where it was found in the end."""
     kind: str
@@ -33,7 +31,7 @@ class Download:
         return self.kind.partition(";")[0].strip() in PAGE_TYPES
 
 
-def location(response: httpcore.Response) -> str | None:
+def location(response: Response) -> str | None:
     """Where to look instead; None if it is here.
 
     Raises:
@@ -46,12 +44,12 @@ def location(response: httpcore.Response) -> str | None:
     raise DownloadFailed("unreachable")
 
 
-async def read(response: httpcore.Response, url: str, *, megabytes: float) -> Download:
+async def read(response: Response, url: str, *, megabytes: float) -> Download:
     """Take what is here; of a web page no more than its beginning.
 
     Raises:
         DownloadFailed: It is too much, or nothing.
-        httpcore.ReadError: It costs more than it brings.
+        ConnectionError: It costs more than it brings.
     """
     if response.status != 200:
         fault: Fault = "server_error" if response.status >= 500 else "not_found"
@@ -72,27 +70,28 @@ async def read(response: httpcore.Response, url: str, *, megabytes: float) -> Do
     return replace(found, body=body)
 
 
-async def _body(response: httpcore.Response, most: int) -> bytes:
+async def _body(response: Response, most: int) -> bytes | bytearray:
     """What comes, up to the first part that is too many.
 
     Raises:
-        httpcore.ReadError: It comes in parts that cost more than they bring.
+        ConnectionError: It comes in parts that cost more than they bring.
     """
-    stream = response.extensions["network_stream"]
-    assert isinstance(stream, MeteredStream)
-    stream.allow(2 * most)  # chunks have their own headers
-    body, cost = bytearray(), 0
-    async for part in response.aiter_stream():
-        body += part
+    # Chunks have their own headers, and may come in pieces.
+    response.wire.allow(2 * most, least=LEAST_PART // 4)
+    parts: list[bytes | bytearray] = []
+    size = cost = 0
+    async for part in response.body(most):
+        parts.append(part)
+        size += len(part)
         cost += max(len(part), LEAST_PART)
-        if len(body) > most:
+        if size > most:
             break
         if cost > 2 * most:
-            raise httpcore.ReadError(f"{len(body)} bytes came in too many parts")
-    return bytes(body)
+            raise ConnectionError(f"{size} bytes came in too many parts")
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _header(response: httpcore.Response, name: bytes) -> str:
+def _header(response: Response, name: bytes) -> str:
     value = next((value for key, value in response.headers if key.lower() == name), b"").strip()
     try:
         return value.decode()

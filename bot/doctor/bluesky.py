@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping
 from bot.calls import CallFailed
 from bot.doctor import headers
 from bot.doctor.finding import Finding, failed, ok, warning
+from bot.environment import typed
 from bot.login.bluesky import EVERYTHING, PROFILE, SERVER, scope_of, xrpc
 from bot.settings import read
 
-NEW_PASSWORD = "make a new app password: deepselfie login bluesky"  # noqa: S105
+LOGIN = typed("login bluesky")
+NEW_PASSWORD = f"make a new app password: {LOGIN}"
 
 
 def examine(environment: Mapping[str, str]) -> Iterator[Finding]:
@@ -50,4 +52,4 @@ def _label(server: str, token: str, did: str) -> Finding:
     labels = ((found.body.get("value") or {}).get("labels") or {}).get("values") or []
     if any(label.get("val") == "bot" for label in labels):
         return ok(name, 'the profile is labelled "bot"')
-    return warning(name, 'the profile is not labelled "bot"; deepselfie login bluesky does that')
+    return warning(name, f'the profile is not labelled "bot"; {LOGIN} does that')

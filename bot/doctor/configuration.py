@@ -7,9 +7,11 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from bot.blocklist import Blocklist
 from bot.doctor.finding import Finding, failed, ok, warning
 from bot.networks.accounts import KINDS, accounts
 from bot.settings import Group, ListenerSettings, SettingsError, load
+from bot.spelling import DOTENV, OF_THE_BOT, misspelt
 
 # Where containers find secrets: whoever is in there may read them.
 OF_CONTAINERS = Path("/run/secrets")
@@ -20,16 +22,19 @@ def examine(environment: Mapping[str, str]) -> Iterator[Finding]:
     """Check the environment."""
     try:
         settings = load(ListenerSettings, environment)
+        Blocklist(settings.blocklist)
         yield ok("settings", "understood")
         if settings.dry_run == "yes":
             yield warning("settings", "BOT_DRY_RUN is yes: replies are only logged; unset it to post them")
     except SettingsError as error:
         yield failed("settings", str(error))
+    for words in misspelt(OF_THE_BOT, environment, DOTENV):
+        yield warning("settings", words)
     try:
         networks = ", ".join(account.network for account in accounts(environment))
         yield ok("accounts", f"on {networks}")
     except SettingsError as error:
-        yield failed("accounts", f"{error}; or run deepselfie login")
+        yield failed("accounts", str(error))
     yield from _files(environment)
 
 

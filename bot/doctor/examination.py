@@ -19,6 +19,7 @@ NETWORKS = {
     "mastodon": "bot.doctor.mastodon:examine",
     "bluesky": "bot.doctor.bluesky:examine",
     "x": "bot.doctor.x:examine",
+    "sandbox": "bot.doctor.sandbox:examine",
 }
 WORKER = {"worker": "worker.doctor:examine"}
 
@@ -39,9 +40,13 @@ def examine(environment: Mapping[str, str], process: str | None = None) -> Itera
         networks = [account.network for account in theirs if process != "work"]
     checks = NEEDED[process] if process else EVERYTHING
     checks = checks | {name: NETWORKS[name] for name in networks if name in NETWORKS}
+    seen = set()
     for name, path in checks.items():
         for finding in _found(name, path, environment):
-            yield _without(secrets, finding)
+            # The worker's check and the bot's have some settings in common.
+            if finding not in seen:
+                seen.add(finding)
+                yield _without(secrets, finding)
     for name in networks:
         if name not in NETWORKS:
             yield warning(name, "this command knows no checks for that network; read the listener's log")

@@ -12,6 +12,7 @@ from websockets.sync.client import connect
 from bot.calls import TIMEOUT_SECONDS, USER_AGENT, Answer, CallFailed, bearer, call
 from bot.doctor import headers
 from bot.doctor.finding import Finding, failed, ok, warning
+from bot.environment import typed
 from bot.networks.accounts import MastodonAccount
 from bot.settings import load
 
@@ -34,7 +35,8 @@ SCOPES = (
     Scope("write:statuses", "DELETE", "/api/v1/statuses/0", "to post replies and delete them"),
     Scope("write:media", "PUT", "/api/v1/media/0", "to post pictures with replies", is_needed=False),
 )
-NEW_TOKEN = "make a new token: deepselfie login mastodon"  # noqa: S105
+LOGIN = typed("login mastodon")
+NEW_TOKEN = f"make a new token: {LOGIN}"
 
 
 def examine(environment: Mapping[str, str]) -> Iterator[Finding]:
@@ -69,7 +71,7 @@ def _of_account(server: str, token: str, me: dict[str, Any]) -> Iterator[Finding
         yield warning(
             "mastodon bot flag",
             "the account is not marked as automated, as servers want it; do so in its profile's settings, or "
-            "with deepselfie login mastodon",
+            f"with {LOGIN}",
         )
     yield _policy(server, token)
     yield _stream(server, token)
@@ -99,7 +101,7 @@ def _policy(server: str, token: str) -> Finding:
         return warning(
             name,
             f"the server keeps some back ({', '.join(kept_back)}), and the bot never hears of them; let them "
-            "through in the account's settings, or with deepselfie login mastodon",
+            f"through in the account's settings, or with {LOGIN}",
         )
     return ok(name, "none are kept back" if answer.ok else "the server tells of none that it keeps back")
 

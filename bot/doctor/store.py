@@ -20,11 +20,13 @@ from bot.settings import Settings, load
 OLDEST_VERSION = (6, 2)
 ROUND_TRIPS = 20
 SLOW_MILLISECONDS = 20
+# Of its memory: with more in use, it is about to refuse mentions.
+FULL_SHARE = 0.9
 
 
 def examine(environment: Mapping[str, str]) -> Iterator[Finding]:
     """Check the Redis that REDIS_URL names."""
-    url = load(Settings, environment).redis_url.get_secret_value()
+    url = load(Settings, environment).redis_address
     try:
         redis = connect(url)
     except RedisUnavailable as error:
@@ -40,6 +42,7 @@ def examine(environment: Mapping[str, str]) -> Iterator[Finding]:
             yield version(found)
             yield append_only(found)
             yield eviction(found)
+            yield memory(found)
     yield access(url)
 
 
@@ -83,6 +86,19 @@ def eviction(found: Mapping[str, Any]) -> Finding:
             name, f"maxmemory-policy is {policy}, which throws mentions away; set noeviction (docs/redis.md)"
         )
     return ok(name, "maxmemory-policy is noeviction")
+
+
+def memory(found: Mapping[str, Any]) -> Finding:
+    """Whether there is room for more."""
+    name, used, most = "redis memory", found.get("used_memory", 0), found.get("maxmemory", 0)
+    words = f"{used / 2**20:.0f} MB in use" + (f" of {most / 2**20:.0f} MB" if most else "")
+    if not most or used < most * FULL_SHARE:
+        return ok(name, words)
+    advice = "raise its maxmemory (with docker compose REDIS_MAXMEMORY and REDIS_MEMORY)"
+    full = used >= most
+    return (failed if full else warning)(
+        name, f"{words}; {'it' if full else 'when full, it'} refuses new mentions: {advice}"
+    )
 
 
 def access(url: str) -> Finding:

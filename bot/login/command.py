@@ -21,7 +21,9 @@ Questions and advice go to standard error, the settings to standard output, so t
 
   deepselfie login mastodon >> .env
 
-asks you all it needs and leaves in .env what listen and respond need. Then `deepselfie doctor` checks it all.
+asks you all it needs and leaves in .env what listen and respond need. Where SECRETS_DIR is set, as it is in
+containers, all of it goes there, and nothing is left to do but to restart them. Then `deepselfie doctor`
+checks it all.
 docs/networks.md says what each network wants, and what it costs."""
 
 
@@ -29,22 +31,31 @@ def login(arguments: Sequence[str]) -> int:
     """Log in to a network."""
     options = _parser().parse_args(arguments)
     from bot.calls import CallFailed
+    from bot.environment import typed
     from bot.login import LoginFailed
     from bot.login.conversation import Conversation
     from bot.login.vault import Vault
 
-    conversation = Conversation(sys.stdin, sys.stderr, sys.stdout)
+    vault = Vault(options.secrets)
+    # Where the bot looks into the vault, it finds its settings there too.
+    keeps_all = str(options.secrets) == os.environ.get("SECRETS_DIR")
+    conversation = Conversation(sys.stdin, sys.stderr, sys.stdout, vault.note if keeps_all else None)
     url = options.url or os.environ.get(f"{options.network.upper()}_URL")
     more = {"reads_token": options.token} if options.network == "mastodon" else {}
     try:
-        import_module(LOGINS[options.network]).log_in(conversation, Vault(options.secrets), url, **more)
+        import_module(LOGINS[options.network]).log_in(conversation, vault, url, **more)
     except (LoginFailed, CallFailed) as error:
         print(f"deepselfie: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(file=sys.stderr)
         return INTERRUPTED
-    conversation.say("Next: put these settings into the environment, and run deepselfie doctor.")
+    how = (
+        f"it is all in {options.secrets.name}/; restart"
+        if keeps_all
+        else "put these settings into the environment of"
+    )
+    conversation.say(f"Next: {how} what listens and responds, and run {typed('doctor')}.")
     return 0
 
 
@@ -59,9 +70,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--secrets",
         type=Path,
-        default=Path("secrets"),
+        default=Path(os.environ.get("SECRETS_DIR", "secrets")),
         metavar="DIR",
-        help="where the secrets are kept, a file each (./%(default)s)",
+        help="where the secrets are kept, a file each (%(default)s)",
     )
     parser.add_argument(
         "--token",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TextIO
@@ -22,14 +23,19 @@ class Conversation:
     answers: TextIO
     words: TextIO
     settings: TextIO
+    keep: Callable[[str, str], None] | None = None
+    """Keeps a setting, name and value, in place of telling it."""
 
     def say(self, text: str) -> None:
         """Tell the operator something."""
         print(text, file=self.words, flush=True)
 
     def give(self, **settings: str) -> None:
-        """Hand over settings, a line each, as a shell and an .env file read them."""
+        """Hand over settings, a line each, as a shell and an .env file read them; or have them kept."""
         for name, value in settings.items():
+            if self.keep:
+                self.keep(name, value)
+                continue
             print(f"{name}={shlex.quote(value)}", file=self.settings, flush=True)
 
     def ask(self, question: str) -> str:

@@ -1,4 +1,4 @@
-"""A directory of secrets, one file each, that only their owner can read."""
+"""A directory of secrets, and of settings beside them: one file each, that only its owner can read."""
 
 from __future__ import annotations
 
@@ -42,6 +42,18 @@ class Vault:
         Raises:
             LoginFailed: It cannot be written, or lies there by now and may not be replaced.
         """
+        return str(self._written(name, secret, may_replace=name in self._replaceable))
+
+    def note(self, name: str, value: str) -> None:
+        """Write a setting down beside its secrets, unless it only tells where one of them is.
+
+        Raises:
+            LoginFailed: It cannot be written.
+        """
+        if not name.endswith("_FILE"):
+            self._written(name.lower(), value, may_replace=True)
+
+    def _written(self, name: str, text: str, *, may_replace: bool) -> Path:
         file = self._directory / name
         # Under another name until it is whole; nobody else could read even that.
         draft = self._directory / f".{name}.{secrets.token_hex(4)}"
@@ -49,10 +61,10 @@ class Vault:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             try:
                 with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
-                    opened.write(secret + "\n")
+                    opened.write(text + "\n")
                     opened.flush()
                     os.fsync(opened.fileno())
-                if name in self._replaceable:
+                if may_replace:
                     draft.replace(file)
                 else:
                     file.hardlink_to(draft)
@@ -60,7 +72,9 @@ class Vault:
                 with contextlib.suppress(FileNotFoundError):
                     draft.unlink()
         except OSError as error:
+            place, user = self._directory.name, os.getuid()
             raise LoginFailed(
-                f"{file} cannot be written ({error.strerror}); --secrets names another directory"
+                f"{file} cannot be written ({error.strerror}); --secrets names another directory, or make it "
+                f"user {user}'s: sudo chown -R {user} {place}"
             ) from None
-        return str(file)
+        return file

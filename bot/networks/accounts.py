@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AnyHttpUrl, Field, SecretStr
 
+from bot.environment import typed
 from bot.settings import Group, SettingsError, load, read
 
 
@@ -59,6 +61,18 @@ class BlueskyAccount(Account):
     )
 
 
+class SandboxAccount(Account):
+    """The account on the embedded network, for want of any other."""
+
+    network = "sandbox"
+    adapter = "bot.networks.sandbox:connect"
+
+    url: AnyHttpUrl = Field(
+        alias="SANDBOX_URL", description="the sandbox network, on which a bot without any other account is"
+    )
+    token: SecretStr = Field(alias="SANDBOX_TOKEN", description="the bot's access token on it")
+
+
 Dollars = Annotated[Decimal, Field(ge=0, le=1_000_000)]
 
 
@@ -105,20 +119,32 @@ class XAccount(Account):
     )
 
 
+START_SANDBOX = "start the sandbox network: docker compose --profile sandbox up"
+
 KINDS: tuple[type[Account], ...] = (MastodonAccount, XAccount, BlueskyAccount)
 
 
 def accounts(environment: Mapping[str, str]) -> list[Account]:
-    """The accounts that the environment tells of.
+    """The accounts that the environment tells of; the one on the sandbox counts only where there is no other.
 
     Raises:
         SettingsError: There is none, or one is told of in part only.
     """
     found = [load(kind, environment) for kind in KINDS if _is_told_of(kind, environment)]
-    if not found:
-        names = [" and ".join(_required(kind)) for kind in KINDS]
-        raise SettingsError(f"the bot has no account; set {', or '.join(names)}")
-    return found
+    if found:
+        return found
+    login = typed("login mastodon")
+    if read("SANDBOX_URL", environment) is None:
+        names = ", or ".join(" and ".join(_required(kind)) for kind in KINDS)
+        raise SettingsError(f"the bot has no account; set {names}; or run {login} (or bluesky, or x)")
+    try:
+        return [load(SandboxAccount, environment)]
+    except SettingsError as error:
+        token = environment.get("SANDBOX_TOKEN_FILE")
+        # Until the sandbox has started once, its token is not there: no cause, but the case.
+        why = "" if token and not Path(token).exists() else f" ({error})"
+        wanted = f"the bot has no account; make one ready: {login} (or bluesky, or x)"
+        raise SettingsError(f"{wanted}; or {START_SANDBOX}{why}") from None
 
 
 def account_on(network: str, environment: Mapping[str, str]) -> Account:

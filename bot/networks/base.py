@@ -81,6 +81,9 @@ class Gone:
 
 Happening = Mention | Gone
 
+# Says that a stream lives, and what ends it at once, from any thread.
+Alive = Callable[[Callable[[], None]], None]
+
 
 class Network(Protocol):
     """One account on one network. Every call raises NetworkError and nothing else."""
@@ -90,10 +93,11 @@ class Network(Protocol):
     def mentions_after(self, cursor: str | None) -> Page:
         """The mentions next after the cursor; the latest ones for no cursor."""
 
-    def watch(self, deliver: Callable[[Happening], None], alive: Callable[[], None]) -> None:
+    def watch(self, deliver: Callable[[Happening], None], alive: Alive) -> None:
         """Deliver mentions and deletions as they happen, until the network ends the stream; it may lose some.
 
-        `alive` is called once the stream is open, and then at every sign of life. Neither callable raises.
+        `alive` is called once the stream is open, and then at every sign of life, with what hangs up: that is
+        safe to call from any thread, at any time and again, and `watch` ends soon. Neither callable raises.
         A stream that gives no sign of life for 25 seconds has to be taken for broken.
 
         Raises:

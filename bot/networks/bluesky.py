@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
@@ -13,7 +13,7 @@ from redis import Redis
 from bot.logs import Log
 from bot.messages import Mention, Photo, Picture, Reply
 from bot.networks.accounts import BlueskyAccount
-from bot.networks.base import NetworkError, Page, Posted
+from bot.networks.base import Alive, NetworkError, Page, Posted
 from bot.networks.bluesky_client import Client
 from bot.networks.bluesky_directory import Directory
 from bot.networks.bluesky_errors import errors
@@ -93,15 +93,17 @@ class Bluesky:
             return Page(mentions, None, next=str(below))
         return Page(mentions, place.settle(times).isoformat(), next=None)
 
-    def watch(self, deliver: Callable[[Mention], None], alive: Callable[[], None]) -> None:
+    def watch(self, deliver: Callable[[Mention], None], alive: Alive) -> None:
         """Look for new mentions every two seconds; what was there before is the poller's."""
         notifications, _ = self._notifications(WATCH_SIZE)
         known = {notification.uri for notification in notifications}
         # Where a mention is deleted, an older one moves up into the page; it is not new.
         since = notifications[-1].indexed_at if notifications else EPOCH
+        over = threading.Event()
         while True:
-            alive()
-            time.sleep(WATCH_SECONDS)
+            alive(over.set)
+            if over.wait(WATCH_SECONDS):
+                return
             notifications, _ = self._notifications(WATCH_SIZE)
             new = [n for n in notifications if n.indexed_at >= since and n.uri not in known]
             for mention in self._mentions(reversed(new)):

@@ -1,7 +1,8 @@
 """Calls to Bluesky as the bot, in one session that all its processes share.
 
 Bluesky allows 300 log-ins a day, and a session can be renewed without end. So it is kept in Redis: whoever
-finds it expired renews it, one process at a time, and the others take what that one has put there.
+finds it expired renews it, one process at a time, and the others take what that one has put there. It lies
+there sealed; one that cannot be opened is as good as none.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from redis import Redis
 from bot import keys
 from bot.networks.accounts import BlueskyAccount
 from bot.networks.bluesky_errors import is_expired
+from bot.networks.bluesky_seal import Seal
 
 # The door to many servers; which of them an account is on, its session tells.
 ENTRYWAY = "https://bsky.social"
@@ -54,6 +56,7 @@ class Client:
         self._server = ClientRaw(url, request)
         self._redis = redis
         self._key = keys.session(f"bluesky:{account.handle}@{url}")
+        self._seal = Seal(account)
         self._session: Session | None = None
 
     def ask(self, method: str, **parameters: object) -> dict[str, Any]:
@@ -91,7 +94,7 @@ class Client:
             session = self._kept()
             if session is None or session == stale:
                 session = self._refreshed(stale) or self._created()
-                self._redis.set(self._key, session.encode())
+                self._redis.set(self._key, self._seal.close(session))
         if str(self._account.url).rstrip("/") == ENTRYWAY:
             self._server.update_base_url(session.pds_endpoint)
         self._session = session
@@ -99,10 +102,7 @@ class Client:
 
     def _kept(self) -> Session | None:
         kept: Any = self._redis.get(self._key)
-        try:
-            return Session.decode(kept.decode()) if kept else None
-        except ValueError:
-            return None
+        return self._seal.open(kept) if kept else None
 
     def _refreshed(self, stale: Session | None) -> Session | None:
         if stale is None:

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from bot.logs import Log
 from bot.messages import Mention, Picture, Reply, Visibility
 from bot.networks.accounts import MastodonAccount
-from bot.networks.base import Gone, Happening, NetworkError, Page, Posted
+from bot.networks.base import Alive, Gone, Happening, NetworkError, Page, Posted
 from bot.networks.mastodon_instance import Instance, described
 from bot.networks.mastodon_paging import Notifications, Place
 from bot.networks.mastodon_policy import let_everybody_in
@@ -77,10 +77,10 @@ class Mastodon:
             NetworkError: The server cannot be reached, or does not accept the token.
         """
         rest = Rest(url, token)
-        doing = f"logging in at {url}, which MASTODON_URL names"
+        doing = f"logging in at {url}, which {cls.name.upper()}_URL names"
         account = rest.get(doing, "/api/v1/accounts/verify_credentials").json
         if not isinstance(account, dict) or "id" not in account:
-            raise NetworkError(f"{doing}: the answer describes no account; is MASTODON_URL right?")
+            raise NetworkError(f"{doing}: the answer describes no account; is that right?")
         LOG.info("logged in", network=cls.name, account=account.get("acct"), server=url)
         return cls(rest, str(account["id"]), described(rest))
 
@@ -101,7 +101,7 @@ class Mastodon:
         last = None if batch.is_last else str(Place.of(batch.notifications[-1]))
         return Page(mentions, str(Place.of(settled[-1])) if settled else None, next=last)
 
-    def watch(self, deliver: Callable[[Happening], None], alive: Callable[[], None]) -> None:
+    def watch(self, deliver: Callable[[Happening], None], alive: Alive) -> None:
         """Deliver what happens until the server ends the stream; call `alive` at signs of life."""
         if not self._instance.streaming:
             words = "this server offers no streaming; mentions are polled"
@@ -207,7 +207,7 @@ class Mastodon:
 
     def _mention(self, notification: Notification) -> Mention | None:
         """The mention that a notification tells of, with its place in its thread."""
-        mention = mention_from(notification, self._account_id)
+        mention = mention_from(notification, self._account_id, self.name)
         if mention is None or mention.in_reply_to is None:
             return mention
         try:

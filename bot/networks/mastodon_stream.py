@@ -6,12 +6,12 @@ Mastodon.py's turns read timeouts into TypeError, reconnects without a pause, an
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 
 from websockets.sync.client import connect
 
-from bot.networks.base import NetworkError
+from bot.networks.base import Alive, NetworkError
 from bot.networks.mastodon_errors import stream_errors
 from bot.networks.mastodon_rest import TIMEOUT_SECONDS, USER_AGENT
 from bot.networks.mastodon_wire import Event
@@ -22,13 +22,13 @@ PING_SECONDS = 10
 MAX_EVENT_BYTES = 1 << 20
 
 
-def events(url: str, token: str, alive: Callable[[], None]) -> Iterator[Event]:
+def events(url: str, token: str, alive: Alive) -> Iterator[Event]:
     """What happens, until the server ends the stream.
 
     Args:
         url: Where the server's stream is, wss://example.social.
         token: The account's.
-        alive: Called once the stream is open, and then at every sign of life.
+        alive: Called once the stream is open, and then at every sign of life, with what ends it.
 
     Raises:
         NetworkError: It broke, or is refused.
@@ -49,7 +49,7 @@ def events(url: str, token: str, alive: Callable[[], None]) -> Iterator[Event]:
         ) as socket,
     ):
         while True:
-            alive()
+            alive(socket.close)
             # A server that does not answer a ping within as long again ends the stream with an error.
             with suppress(TimeoutError):
                 if event := _event(socket.recv(timeout=PING_SECONDS)):

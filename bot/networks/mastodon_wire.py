@@ -126,7 +126,7 @@ class Above:
     parent: Status | None
 
 
-def mention_from(notification: Notification, bot_id: str) -> Mention | None:
+def mention_from(notification: Notification, bot_id: str, network: str = "mastodon") -> Mention | None:
     """The mention that a notification tells of; None if it is about a boost, an edit or the bot's own post.
 
     A reply comes with its parent as the thread's first post, for want of a better one (see `placed`).
@@ -138,7 +138,7 @@ def mention_from(notification: Notification, bot_id: str) -> Mention | None:
         return None
     author = status.account
     return Mention(
-        network="mastodon",
+        network=network,
         id=status.id,
         author=author.acct,
         author_since=author.created_at,

@@ -17,7 +17,7 @@ from bot.logs import Log
 from bot.messages import Mention, Reply
 from bot.networks import x_stream, x_text, x_wire
 from bot.networks.accounts import XAccount
-from bot.networks.base import NetworkError, Page, Posted
+from bot.networks.base import Alive, NetworkError, Page, Posted
 from bot.networks.x_client import Client
 
 LOG = Log(__name__)
@@ -87,16 +87,16 @@ class X:
         newest = settled[-1] if settled and int(settled[-1]) > int(cursor) else None
         return Page(mentions, newest, next=None)
 
-    def watch(self, deliver: Callable[[Mention], None], alive: Callable[[], None]) -> None:
+    def watch(self, deliver: Callable[[Mention], None], alive: Alive) -> None:
         """Deliver mentions as they happen until the stream ends; call `alive` at signs of life."""
         if self._account.stream == "off":
             raise NetworkError("X_STREAM is off; mentions are polled", permanent=True)
         with self._pacing.attempt():
             x_stream.keep_rules(self._client, self._me.username)
-            with x_stream.opened(self._client) as lines:
-                alive()
+            with x_stream.opened(self._client) as (lines, hang_up):
+                alive(hang_up)
                 for line in lines:
-                    alive()
+                    alive(hang_up)
                     for mention in self._in_event(line):
                         deliver(mention)
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Literal, Protocol
+
+from requests import Response
 
 from bot.logs import Log
 from bot.networks.base import NetworkError
@@ -71,8 +73,10 @@ def _rules(client: Client) -> list[tuple[str, str, str]]:
 
 
 @contextmanager
-def opened(client: Client, silence: float = SILENCE_SECONDS) -> Iterator[Iterator[bytes]]:
-    """Open the stream, for as long as its lines are wanted.
+def opened(
+    client: Client, silence: float = SILENCE_SECONDS
+) -> Iterator[tuple[Iterator[bytes], Callable[[], None]]]:
+    """Open the stream, for as long as its lines are wanted: these, and what ends them from another thread.
 
     Args:
         client: Who opens it.
@@ -92,7 +96,13 @@ def opened(client: Client, silence: float = SILENCE_SECONDS) -> Iterator[Iterato
         headers={"Accept-Encoding": "identity"},
     )
     with response:
-        yield lines(response.raw)
+        yield lines(response.raw), lambda: _hang_up(response)
+
+
+def _hang_up(response: Response) -> None:
+    # It may have ended by itself.
+    with suppress(ValueError, RuntimeError, OSError):
+        response.raw.shutdown()
 
 
 def lines(source: Source) -> Iterator[bytes]:

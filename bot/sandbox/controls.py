@@ -1,4 +1,4 @@
-"""The admin calls that switch faults on and off."""
+"""The admin calls: faults on and off, and who listens."""
 
 from __future__ import annotations
 
@@ -38,6 +38,13 @@ async def clear(call: Call) -> Response:
     _check_bot(call)
     call.sandbox.faults.active = []
     return _listing(call.sandbox.faults)
+
+
+async def streams(call: Call) -> Response:
+    """GET /sandbox/streams: how many of the bot's own are open."""
+    _check_bot(call)
+    listeners = call.sandbox.hub.listeners
+    return JSONResponse({"open": sum(listener.person == call.asker["id"] for listener in listeners)})
 
 
 def _listing(faults: Faults) -> Response:

@@ -85,6 +85,7 @@ CONTROLS = (
     Endpoint("GET /sandbox/faults", controls.show, counted=False),
     Endpoint("PUT /sandbox/faults", controls.put, counted=False),
     Endpoint("DELETE /sandbox/faults", controls.clear, counted=False),
+    Endpoint("GET /sandbox/streams", controls.streams, counted=False),
 )
 FAULTY = frozenset({endpoint.name for endpoint in ENDPOINTS} | {faults.STREAM})
 

@@ -147,12 +147,12 @@ def serve(
     data.mkdir(parents=True, exist_ok=True)
     with alone(data), listening(host, port) as opened:
         server = _server(create_app(data, host=host, **options))
-        url = f"http://{in_url(host)}:{opened.getsockname()[1]}"
-        write_whole(data / "url", url)
-        logger.info("the sandbox listens on %s", url)
-        if ready:
-            ready(url)
-        with quiet_signals():
+        with ended_by_signals(server):
+            url = f"http://{in_url(host)}:{opened.getsockname()[1]}"
+            write_whole(data / "url", url)
+            logger.info("the sandbox listens on %s", url)
+            if ready:
+                ready(url)
             server.run(sockets=[opened])
         (data / "url").unlink(missing_ok=True)
 
@@ -214,15 +214,19 @@ def write_whole(file: Path, text: str) -> None:
 
 
 @contextlib.contextmanager
-def quiet_signals() -> Iterator[None]:
-    """Let `serve` return after a signal: uvicorn stops, then raises it again, for us to ignore."""
+def ended_by_signals(server: uvicorn.Server) -> Iterator[None]:
+    """Let `serve` return after a signal, also one that comes before uvicorn listens for it.
+
+    Once it has stopped, uvicorn raises the signal again: then this changes nothing.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def ignore(*_: Any) -> None: ...
+    def end(*_: Any) -> None:
+        server.should_exit = True
 
-    before = {number: signal.signal(number, ignore) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:

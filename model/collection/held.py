@@ -19,8 +19,8 @@ from model.collection.post import Post
 from model.collection.sources import Journal, Source
 from model.dataset import faces, labelled, posts
 from model.dataset import photos as looks
-from model.dataset.files import replacing
 from model.dataset.table import read_posts
+from model.files import replacing
 from model.pixels import FORMATS, squish
 
 PHOTOS = "photos"

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, Field, ValidationError
 
 from model.collection.visitor import CollectionError
-from model.dataset.files import replacing
+from model.files import replacing
 
 PROGRESS = "collection.json"
 

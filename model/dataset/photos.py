@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from model.dataset.files import replacing
 from model.dataset.hashes import Hashes, perceptual_hash
+from model.files import replacing
 from model.pixels import PhotoRejected
 
 SIGHTS = "hashes.parquet"

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from model.dataset.files import replacing
+from model.files import replacing
 
 PARQUET, CSV = "posts.parquet", "posts.csv"
 SCHEMA = pa.schema(

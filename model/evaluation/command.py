@@ -107,9 +107,9 @@ def _check(options: argparse.Namespace, judge: Judge) -> None:
 
 
 def _write(options: argparse.Namespace, judge: Judge, posts: Judged, measurement: Measurement) -> None:
-    from model.dataset.files import replacing
     from model.dataset.posts import DatasetError
     from model.evaluation.report import page
+    from model.files import replacing
 
     html = page(posts, measurement, judge.card, photos=not options.no_photos)
     try:

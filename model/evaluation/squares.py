@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from model.cores import cores
 from model.dataset.examples import Examples
 from model.dataset.posts import DatasetError
-from model.judge import cores
 from model.pixels import PhotoRejected, Pixels, squish
 
 BATCH = 32  # larger ones are no faster on CPUs

@@ -100,7 +100,19 @@ def _add_card_options(parser: argparse.ArgumentParser) -> None:
         default="",
         help='what the test photos are, as it reads after "better than 83%% of"',
     )
+    parser.add_argument(
+        "--max-batch",
+        type=_count,
+        metavar="N",
+        help="photos that one call may have at the most, for a graph that takes much memory (any number)",
+    )
     parser.add_argument("--json", action="store_true", help="print the card as one JSON object")
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of photos; give one from 1 on")
+    return int(text)
 
 
 def _export(options: argparse.Namespace) -> None:
@@ -136,6 +148,7 @@ def _card(options: argparse.Namespace, checkpoint: Checkpoint) -> Card:
         training=f"{config.backbone}, {how}, {checkpoint.epoch} epochs on dataset "
         f"{checkpoint.fingerprint[:12]}{by}.",
         licence=options.licence,
+        max_batch=options.max_batch,
     )
 
 
@@ -150,7 +163,8 @@ def _ensemble(options: argparse.Namespace) -> None:
     members = [Member.load(file) for file in options.files]
     with TemporaryDirectory() as folder:
         draft = join(members, options.name or options.out.stem, options.version, Path(folder))
-        said = {name: getattr(options, name) for name in ("description", "caution", "reference_name")}
+        names = ("description", "caution", "reference_name", "max_batch")
+        said = {name: getattr(options, name) for name in names}
         joined = draft.card.model_copy(update={name: words for name, words in said.items() if words})
         if options.dataset:
             joined, _ = measured(joined, draft.judge, Examples.load(options.dataset))

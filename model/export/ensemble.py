@@ -159,6 +159,7 @@ def _card(members: Sequence[Member], name: str, version: str, model: onnx.ModelP
         dataset=cards[0].dataset if len({card.dataset for card in cards}) == 1 else "",
         members=names,
         opset=_opset(model),
+        max_batch=min((card.max_batch for card in cards if card.max_batch), default=None),
         precision=reduce(lambda one, two: one if one == two else None, (card.precision for card in cards)),
     )
 

@@ -15,13 +15,13 @@ import torch
 from onnx import helper
 
 from model.card import METADATA_KEY, Card, Precision
-from model.dataset.files import replacing
 from model.export.eight_bits import CALIBRATED_ON, quantised
 from model.export.graph import graph
 from model.export.halves import halve
 from model.export.parity import against_fp32, against_network, with_samples
 from model.export.refusal import ExportRefused
 from model.export.trial import Trial
+from model.files import replacing
 from model.judge import Judge, JudgeRefused
 from model.training.tracing import OPSET
 

@@ -83,7 +83,7 @@ def _simulate(options: argparse.Namespace) -> dict[str, Any]:
     import numpy as np
     from tqdm import tqdm
 
-    from model.judge import cores
+    from model.cores import cores
     from model.simulation import folder, likes, network
 
     chosen = {name: getattr(options, name) for name in ("photos", "posts", "seed", "correlation")}

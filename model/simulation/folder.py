@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import pyarrow as pa
 
-from model.dataset.files import replacing
 from model.dataset.posts import PARQUET, write
+from model.files import replacing
 from model.simulation.likes import FIRST_DAY, Posts
 from model.simulation.network import Photo
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from model.dataset.files import replacing
+from model.files import replacing
 from model.simulation.appeal import appeal
 from model.simulation.development import develop, jpeg
 from model.simulation.drawing import Cutout, draw

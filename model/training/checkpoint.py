@@ -13,7 +13,7 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 
 from model.card import Label
-from model.dataset.files import replacing
+from model.files import replacing
 from model.training.backbones import backbone
 from model.training.config import Config
 from model.training.failure import TrainingFailed

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from model.judge import start
+from model.engine import start
 from model.pixels import Pixels
 from model.training.network import Network
 from model.training.tracing import traced

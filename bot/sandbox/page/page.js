@@ -1,7 +1,7 @@
 // The page: choose photos, ask, see the answer.
 
 import { api, follow, join, randomKey, upload } from "./network.js";
-import { LATE, plain, remove, show, took } from "./posts.js";
+import { LATE, plain, remove, show, took, waits } from "./posts.js";
 
 const MOST_PHOTOS = 4;
 const at = (id) => document.getElementById(id);
@@ -91,15 +91,14 @@ async function post(status) {
   const posted = await api("POST", "/api/v1/statuses", body, { "Idempotency-Key": key });
   at("text").value = "";
   discard(sent);
-  announce("Posted. Waiting for the reply.");
   receive(posted);
+  if (waits(posted)) announce("Posted. Waiting for the reply."); // unless the stream was faster with the reply
   at("file").focus({ preventScroll: true });
   at("posts").firstElementChild.scrollIntoView({ block: "nearest" });
 }
 
 function receive(status) {
-  const isMine = status.account.id === me.id;
-  const answered = show(status, at("posts"), isMine ? () => announce(LATE) : undefined);
+  const answered = show(status, at("posts"), () => status.account.id === me.id && announce(LATE));
   if (answered?.account.id !== me.id) return;
   announce(`deepselfie ${took(status, answered)}: ${plain(status)}`);
   document.querySelector(`[data-id="${status.id}"]`).scrollIntoView({ block: "nearest" });

@@ -16,6 +16,7 @@ const parse = (status) => new DOMParser().parseFromString(status.content, "text/
 const clone = (id) => document.getElementById(id).content.firstElementChild.cloneNode(true);
 const make = (name, properties) => Object.assign(document.createElement(name), properties);
 const place = (item, list, isAfter) => list.insertBefore(item, [...list.children].find(isAfter) ?? null);
+export const waits = ({ id }) => looking.has(id);
 
 export const took = (reply, post) =>
   `answered in ${((Date.parse(reply.created_at) - Date.parse(post.created_at)) / 1000).toFixed(1)} s`;
@@ -141,7 +142,7 @@ function tick() {
     const seconds = Math.max(0, (Date.now() - since) / 1000);
     const late = seconds > PATIENCE;
     busy ||= !late;
-    if (late && waiting.late === false) waiting.onLate?.(); // what was late when it was first shown is no news
+    if (late && waiting.late === false) waiting.onLate(); // what was late when it was first shown is no news
     waiting.late = late;
     row.classList.toggle("late", late);
     row.querySelector(".state").textContent = late ? LATE : "deepselfie is looking";

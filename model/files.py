@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,8 @@ def replacing(file: Path) -> Iterator[Path]:
     Yields:
         Where to write it.
     """
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    # Not named by the process: in containers that share a folder, many have the same number.
+    draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
     try:
         yield draft
         with draft.open("rb") as written:
