@@ -78,6 +78,7 @@ def ways() -> dict[str, Decode]:
         "Pillow, every pixel": pillow_whole,
         "Pillow, draft of 4 sides": lambda file, side: pillow_draft(file, side, 4),
         "Pillow, draft of 2 sides": lambda file, side: pillow_draft(file, side, 2),
+        "Pillow, draft of 1.5 sides": lambda file, side: pillow_draft(file, side, 1.5),
         "Pillow, draft of 1 side": lambda file, side: pillow_draft(file, side, 1),
         "model.pixels.squish": lambda file, side: squish(file, side=side),
     }
@@ -101,9 +102,9 @@ def pillow_whole(file: bytes, side: int) -> Pixels:
     return resized(Image.open(BytesIO(file)).convert("RGB"), side)
 
 
-def pillow_draft(file: bytes, side: int, sides: int) -> Pixels:
-    image = Image.open(BytesIO(file))
-    image.draft("RGB", (sides * side, sides * side))
+def pillow_draft(file: bytes, side: int, sides: float) -> Pixels:
+    image, least = Image.open(BytesIO(file)), int(sides * side)
+    image.draft("RGB", (least, least))
     return resized(image.convert("RGB"), side)
 
 

@@ -1,7 +1,8 @@
 """What safety costs: a photo that is downloaded and decoded under guard next to a plain one.
 
 A 2-megapixel JPEG, from a web server in a process of its own on this machine, fetched in turns by the
-worker's downloader and by a plain httpx.AsyncClient in a thread like its own; and decoded in turns by Pillow
+worker's downloader and by a plain httpx.AsyncClient in a thread like its own, at once and in packets as a
+network brings it; and decoded in turns by Pillow
 in a confined process, whose processor time counts, and in this one. All warm.
 
     python -m benchmarks.guard [--repeats N] [--json]
@@ -13,6 +14,7 @@ import argparse
 import asyncio
 import json
 import multiprocessing
+import socket
 import statistics
 import threading
 import time
@@ -28,7 +30,7 @@ import numpy as np
 
 from model.pixels import squish
 from tests.photos import encoded, portrait
-from tests.web import ok, saying, talker
+from tests.web import Talk, heard, ok, saying, talker
 from worker import decode
 from worker.decode import Decoders
 from worker.download import Downloader, DownloadFailed, Limits
@@ -37,6 +39,8 @@ WIDTH, HEIGHT = 1632, 1224  # 2 megapixels
 QUALITY = 96  # about 0.5 MB
 WARM_UP = 20
 AT_ONCE = 8
+PACKET_BYTES = 2 * 1448  # two of Ethernet's
+PACKET_SECONDS = 0.0002
 SIDE = 224
 
 
@@ -70,8 +74,15 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object a contest")
     options = parser.parse_args()
     photo = encoded(portrait(WIDTH, HEIGHT), quality=QUALITY)
-    with served(photo) as url:
-        contests = [*downloads(url, photo, options.repeats), decodes(photo, options.repeats)]
+    few = options.repeats // AT_ONCE
+    with served(photo, saying) as url:
+        contests = [
+            download("download", url, photo, 1, options.repeats),
+            download(f"download, {AT_ONCE} at once", url, photo, AT_ONCE, few),
+        ]
+    with served(photo, in_packets) as url:
+        contests.append(download("the same, in packets", url, photo, AT_ONCE, few))
+    contests.append(decodes(photo, options.repeats))
     contests.append(total(contests[0], contests[-1]))
     if options.json:
         print(json.dumps([asdict(found) | {"ratio": found.ratio} for found in contests]))
@@ -84,8 +95,8 @@ def main() -> None:
             show(found)
 
 
-def downloads(url: str, photo: bytes, repeats: int) -> list[Contest]:
-    """The downloader and httpx.AsyncClient: one photo after the other, and some at once."""
+def download(name: str, url: str, photo: bytes, count: int, repeats: int) -> Contest:
+    """The downloader and httpx.AsyncClient, with so many photos at once."""
     downloader = Downloader(Limits(megabytes=10, seconds=10, private_addresses=True))
     with looping() as loop:
         client = httpx.AsyncClient()
@@ -101,15 +112,10 @@ def downloads(url: str, photo: bytes, repeats: int) -> list[Contest]:
             return downloader.photos([url] * count)
 
         assert plain(1) == guarded(1) == [photo]
-        contests = [
-            contest(
-                name, partial(plain, count), partial(guarded, count), repeats=repeats // count, count=count
-            )
-            for name, count in (("download", 1), (f"download, {AT_ONCE} at once", AT_ONCE))
-        ]
+        found = contest(name, partial(plain, count), partial(guarded, count), repeats=repeats, count=count)
         asyncio.run_coroutine_threadsafe(client.aclose(), loop).result()
     downloader.close()
-    return contests
+    return found
 
 
 def decodes(photo: bytes, repeats: int) -> Contest:
@@ -186,11 +192,11 @@ def show(found: Contest) -> None:
 
 
 @contextmanager
-def served(photo: bytes) -> Iterator[str]:
+def served(photo: bytes, how: Callable[[bytes], Talk]) -> Iterator[str]:
     """A web server with one photo, in a process of its own: its CPU is not ours."""
     here, there = multiprocessing.Pipe()
     context = multiprocessing.get_context("spawn")
-    server = context.Process(target=_serve, args=(photo, there), daemon=True)
+    server = context.Process(target=_serve, args=(photo, how, there), daemon=True)
     server.start()
     try:
         yield f"http://127.0.0.1:{here.recv()}/"
@@ -199,10 +205,23 @@ def served(photo: bytes) -> Iterator[str]:
         server.join()
 
 
-def _serve(photo: bytes, other: Connection) -> None:
-    with talker(saying(ok(photo))) as port:
+def _serve(photo: bytes, how: Callable[[bytes], Talk], other: Connection) -> None:
+    with talker(how(ok(photo))) as port:
         other.send(port)
         other.recv()
+
+
+def in_packets(answer: bytes) -> Talk:
+    """What `saying` says, as a network brings it."""
+
+    def talk(connection: socket.socket) -> None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        while heard(connection):
+            for begin in range(0, len(answer), PACKET_BYTES):
+                connection.sendall(answer[begin : begin + PACKET_BYTES])
+                time.sleep(PACKET_SECONDS)
+
+    return talk
 
 
 def _median(costs: list[Cost], count: int) -> Cost:

@@ -18,6 +18,7 @@ MAX_HANDSHAKE_BYTES = 64 << 10
 # Read in vain since anything came of it: endless new keys and tickets would cost seconds of CPU.
 MAX_VAIN_BYTES = 2 * MAX_HANDSHAKE_BYTES
 RECORD_BYTES = 64  # that a record has beside its words, at the most
+MAX_RECORD_BYTES = 16 << 10  # of its words
 
 T = TypeVar("T")
 
@@ -78,13 +79,18 @@ class SecureWire:
 
     async def fill(self, room: memoryview) -> None:
         """Read as many bytes as there is room for."""
-        while room:
-            # A number, where it reads into something; its type says bytes either way.
-            size = int(await self._through(partial(self._tls.read, len(room), room)))
-            if not size:
-                raise ConnectionError("the server hung up before the end of the body")
-            self._came(size)
-            room = room[size:]
+        try:
+            while room:
+                # Less than a record of it may have come already.
+                self._wire.wake_at(len(room) - MAX_RECORD_BYTES)
+                # A number, where it reads into something; its type says bytes either way.
+                size = int(await self._through(partial(self._tls.read, len(room), room)))
+                if not size:
+                    raise ConnectionError("the server hung up before the end of the body")
+                self._came(size)
+                room = room[size:]
+        finally:
+            self._wire.wake_at(1)
 
     def hang_up(self) -> None:
         """End it at once."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import select
+import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import cast
@@ -17,6 +18,9 @@ MAX_HEAD_BYTES = 32 << 10  # of one response, with all that comes before it
 # What comes at a time counts as that much at least: single bytes, each in a TLS record of its own, are dear.
 LEAST_COST = 32
 KEPT_BYTES = 64 << 10
+# Of a body, so much is read at a time: a network brings some kilobytes, and to wake the loop for them costs as
+# much as to copy a hundred.
+WAKE_BYTES = 128 << 10
 
 
 class Meter:
@@ -61,6 +65,7 @@ class Wire(asyncio.BufferedProtocol):
         self._kept = bytearray(KEPT_BYTES)
         self._size = 0
         self._into = memoryview(b"")
+        self._wakes_at = 1
         self._meter = Meter()
         self._is_paused = self._is_over = False
         self._error: Exception | None = None
@@ -106,6 +111,7 @@ class Wire(asyncio.BufferedProtocol):
         self._keep(self._kept[size : self._size])
         self._into = room[size:]
         try:
+            self.wake_at(len(self._into))
             while self._into and not self._is_over:
                 await self._wait()
             self._check()
@@ -113,6 +119,18 @@ class Wire(asyncio.BufferedProtocol):
                 raise ConnectionError("the server hung up before the end of the body")
         finally:
             self._into = memoryview(b"")
+            self.wake_at(1)
+
+    def wake_at(self, size: int) -> None:
+        """Sleep until so many bytes have come, WAKE_BYTES at the most, or until no more will."""
+        size = max(1, min(size, WAKE_BYTES))
+        if size != self._wakes_at:
+            self._wakes_at = size
+            # One that is closed cannot be told, and need not.
+            with suppress(OSError):
+                self._transport.get_extra_info("socket").setsockopt(
+                    socket.SOL_SOCKET, socket.SO_RCVLOWAT, size
+                )
 
     def hang_up(self) -> None:
         """End it at once."""
@@ -158,6 +176,7 @@ class Wire(asyncio.BufferedProtocol):
         if self._into:
             self._into = self._into[nbytes:]
             if self._into:
+                self.wake_at(len(self._into))
                 return
         else:
             self._size += nbytes
