@@ -18,8 +18,8 @@ MAX_HEAD_BYTES = 32 << 10  # of one response, with all that comes before it
 # What comes at a time counts as that much at least: single bytes, each in a TLS record of its own, are dear.
 LEAST_COST = 32
 KEPT_BYTES = 64 << 10
-# Of a body, so much is read at a time: a network brings some kilobytes, and to wake the loop for them costs as
-# much as to copy a hundred.
+# Of a body, so much is read at a time: a network brings some kilobytes, and to wake the loop for them costs
+# as much as to copy a hundred.
 WAKE_BYTES = 128 << 10
 
 
