@@ -37,7 +37,7 @@ from benchmarks.large_judge import parameters, vgg16
 from benchmarks.peers_ours import Ours
 from benchmarks.pipeline_stage import stage
 from model.cores import cores
-from model.engine import Engine, start
+from model.engine import CPU_BATCH, Engine, start
 from model.judge import Judge
 from model.patterns import patterns
 from model.pixels import Pixels
@@ -117,7 +117,7 @@ def timed(way: Callable[[int], object], photos: int) -> float:
 
 def batched(judge: Judge, squares: Pixels, count: int) -> None:
     """One photo after the other through the worker's batcher."""
-    batcher = Batcher(calls=cores(), most=BATCH)
+    batcher = Batcher(calls=cores(), most=CPU_BATCH)
     opinions: SimpleQueue[object] = SimpleQueue()
     for number in range(count):
         batcher.submit(judge, squares[number % len(squares)], opinions.put)

@@ -336,3 +336,40 @@ def test_closing_judges_what_is_ready(judge: Slow) -> None:
     batcher.close()
 
     assert answers.qsize() == 6
+
+
+def test_where_more_wait_a_few_photos_are_made_ready_before_all_of_them_are_judged(judge: Slow) -> None:
+    batcher = Batcher(calls=1, most=4, ahead=4)
+    everybody_waits = threading.Event()
+    batcher.do(lambda: assert_soon(everybody_waits))
+    for _ in range(6):
+        batcher.do(lambda: batcher.submit(judge, grey(51), lambda _: None))
+    everybody_waits.set()
+    batcher.close()
+
+    assert judge.batches == [4, 2]
+
+
+def test_no_photo_waits_for_long_because_others_do_not_get_ready(judge: Slow) -> None:
+    batcher = Batcher(calls=1, most=4, ahead=4)
+    done, judged = [], threading.Event()
+
+    def waste() -> None:
+        # As a photo does that takes its decoder long, and is none after all.
+        if not judged.wait(0.05):
+            done.append(time.monotonic())
+
+    everybody_waits = threading.Event()
+    batcher.do(lambda: assert_soon(everybody_waits))
+    batcher.do(lambda: batcher.submit(judge, grey(51), lambda _: judged.set()))
+    for _ in range(100):
+        batcher.do(waste)
+    everybody_waits.set()
+
+    assert judged.wait(SECONDS)
+    batcher.close()
+    assert 0 < len(done) < 50
+
+
+def assert_soon(event: threading.Event) -> None:
+    assert event.wait(SECONDS)

@@ -25,9 +25,9 @@ def rates(provider: str, **per_s: float) -> dict[Engine, Rate]:
 
 
 def test_the_usual_batch_stays_unless_another_does_notably_more() -> None:
-    assert best(rates("cpu", b1=100, b4=98, b8=101), 4).most == 4
-    assert best(rates("cpu", b1=100, b4=60, b8=101), 4).most == 1
-    assert best(rates("cpu", b1=50, b4=80, b8=100), 4).most == 8
+    assert best(rates("cpu", b1=100, b2=98, b8=101), 4).most == 2
+    assert best(rates("cpu", b1=100, b2=60, b8=101), 4).most == 1
+    assert best(rates("cpu", b1=50, b2=80, b8=100), 4).most == 8
 
 
 def test_of_batches_that_do_as_much_the_smallest_answers_first() -> None:
@@ -41,13 +41,13 @@ def test_the_fastest_provider_is_used() -> None:
 
 def test_what_a_worker_does_not_do_itself_is_no_advice() -> None:
     other = {Engine("cpu", threads=4, calls=1, most=8): Rate(1, 200)}
-    assert best(rates("cpu", b1=100, b4=100) | other, 4) == suited("cpu", 4)
+    assert best(rates("cpu", b1=100, b2=100) | other, 4) == suited("cpu", 4)
 
 
 def test_a_small_machine_needs_nothing_but_the_defaults() -> None:
     advice = advise(suited("cpu", 2), Rate(40, 50), Rate(11, 180), 38, 2)
     assert advice.settings == {
-        "WORKER_BATCH": "4",
+        "WORKER_BATCH": "2",
         "WORKER_DECODERS": "2",
         "WORKER_PHOTOS_AT_ONCE": "64",
     }

@@ -79,9 +79,15 @@ def test_tensorrt_keeps_what_it_has_built_where_there_is_a_place_for_it(tmp_path
 
 
 def test_a_cpu_gets_a_call_a_core_and_a_gpu_two_large_ones() -> None:
-    assert suited("cpu", 8) == Engine("cpu", threads=1, calls=8, most=4)
+    assert suited("cpu", 8) == Engine("cpu", threads=1, calls=8, most=2)
     assert suited("cuda", 8) == Engine("cuda", threads=1, calls=2, most=32)
     assert suited("tensorrt", 1) == Engine("tensorrt", threads=1, calls=2, most=32)
+
+
+def test_on_a_cpu_all_calls_are_given_something_to_do_before_they_begin_a_gpu_never_waits() -> None:
+    assert suited("cpu", cores=4).ahead == 8
+    assert suited("cpu", cores=4, batch=1).ahead == 4
+    assert suited("cuda", cores=4).ahead == 0
 
 
 def test_the_operators_own_batch_goes_first() -> None:

@@ -36,8 +36,13 @@ def assemble(settings: WorkerSettings, redis: Redis) -> Service:
     judges = Judges(settings.models, settings.model, engine)
     judges.watch(redis)
     downloader, photos = _downloader(settings), settings.photos_at_once
-    threads = engine.threads_beside(decoders.count)
-    batcher = Batcher(calls=engine.calls, most=engine.most, threads=threads, watch=judges.compare)
+    batcher = Batcher(
+        calls=engine.calls,
+        most=engine.most,
+        threads=engine.threads_beside(decoders.count),
+        ahead=engine.ahead,
+        watch=judges.compare,
+    )
     looker = Looker(downloader, decoders, batcher.do, photos=photos)
     return Service(redis, looker.look, batcher, lambda: judges.current, photos=photos)
 

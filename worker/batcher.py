@@ -3,9 +3,10 @@
     do ──► a thread that is free makes a photo ready
     submit ──► ready ──► one takes all of one judge's, up to `most` ──► each one's `then`
 
-Nothing waits for company: a photo that comes alone is judged alone, at once, and while the model is busy the
-next batch grows by itself. On a CPU, who decoded a photo judges it: with threads for either, two would share
-a core, and each photo would change hands once more.
+A photo that comes alone is judged alone, at once, and while the model is busy the next batch grows by itself.
+On a CPU, who decoded a photo judges it: with threads for either, two would share a core, and each photo would
+change hands once more. Where more wait to be made ready, a few are before all of them are judged: a core that
+turns from decoder to model and back for each photo finds little of what it needs in its cache.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from time import monotonic
 
 import numpy as np
 
@@ -27,6 +29,9 @@ from model.pixels import Pixels
 
 LOG = Log(__name__)
 
+# So long, a photo that is ready waits for others to get ready; then it is judged, whatever holds them up.
+PATIENCE_SECONDS = 0.25
+
 Then = Callable[[Judged | Exception], None]
 Work = Callable[[], None]
 Watch = Callable[[Judge, Pixels, Opinions], None]
@@ -37,6 +42,7 @@ class _Photo:
     judge: Judge
     pixels: Pixels
     then: Then
+    since: float
 
 
 class Batcher:
@@ -46,11 +52,16 @@ class Batcher:
         calls: How many calls may be under way: on CPUs one a core, on a GPU two (model/engine.py).
         most: Photos in one call.
         threads: How many there are, if not one a call.
+        ahead: Photos that are made ready before they are judged, as long as there are more to make ready.
         watch: Sees what was judged: the judge, photos of shape (n, S, S, 3), and their opinions.
     """
 
-    def __init__(self, *, calls: int, most: int, threads: int = 0, watch: Watch | None = None) -> None:
+    def __init__(
+        self, *, calls: int, most: int, threads: int = 0, ahead: int = 0, watch: Watch | None = None
+    ) -> None:
         self._most = most
+        self._ahead = ahead
+        self._is_draining = False
         self._watch = watch
         self._work: deque[Work] = deque()
         self._ready: deque[_Photo] = deque()
@@ -79,7 +90,7 @@ class Batcher:
             then: Gets the opinion, or why there is none, in one of the threads, which it must not hold up.
         """
         with self._changed:
-            self._ready.append(_Photo(judge, pixels, then))
+            self._ready.append(_Photo(judge, pixels, then, monotonic()))
             self._changed.notify()
 
     def close(self) -> None:
@@ -109,7 +120,7 @@ class Batcher:
         """What to do next, as soon as there is something; None at the end."""
         with self._changed:
             while True:
-                if self._ready and self._free:
+                if self._drains() and self._free:
                     # Whoever else may call gets a share: two calls of four take less time than one of eight.
                     batch = self._pick(-(-len(self._ready) // self._free))
                     self._free -= 1
@@ -119,6 +130,17 @@ class Batcher:
                 if not self._is_open and not self._ready:
                     return None
                 self._changed.wait()
+
+    def _drains(self) -> bool:
+        """Whether it is the turn of what is ready, which it stays until all of it is judged."""
+        if not self._ready:
+            self._is_draining = False
+        elif not self._work or len(self._ready) >= self._ahead or self._is_late():
+            self._is_draining = True
+        return self._is_draining
+
+    def _is_late(self) -> bool:
+        return monotonic() > self._ready[0].since + PATIENCE_SECONDS
 
     def _call(self, batch: Sequence[_Photo]) -> None:
         opinions = self._judged(batch)

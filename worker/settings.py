@@ -88,7 +88,7 @@ class WorkerSettings(Settings):
     batch: Annotated[int, Field(gt=0, le=1024)] | None = Field(
         None,
         alias="WORKER_BATCH",
-        description="photos that one call of the judge gets at the most; without it, 4 on a CPU, 32 on a GPU",
+        description="photos that one call of the judge gets at the most; without it, 2 on a CPU, 32 on a GPU",
     )
     grace_seconds: Annotated[float, Field(ge=0, le=600)] = Field(
         7,
