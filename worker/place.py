@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -95,7 +96,9 @@ class Place:
         deadline = time.monotonic() + limits.seconds
         try:
             self._memory[: len(photo)] = photo
-            self._send(REQUEST.pack(len(photo), side, limits.megapixels, limits.seconds), deadline)
+            request = REQUEST.pack(len(photo), side, limits.megapixels, limits.seconds)
+            # There is room for it, unless the decoder left those before it unread.
+            self._socket.sendall(request, socket.MSG_DONTWAIT)
             answer = self._answer(side, deadline)
         # What a decoder says that a photo has taken over may be anything.
         except (OSError, ValueError) as error:
@@ -144,19 +147,13 @@ class Place:
                 start_new_session=True,
             )
             self._socket, self._memory = ours, memory
+            self._listening = select.poll()
+            self._listening.register(ours, select.POLLIN)
             unless_started.pop_all()
 
     def _has_strayed(self) -> bool:
         """Whether it ended, or said something that nobody asked for, since it got ready or answered."""
-        if self.process is None or not self._is_ready:
-            return False
-        self._socket.settimeout(0)
-        with contextlib.suppress(ConnectionError):
-            try:
-                self._socket.recv(1, socket.MSG_PEEK)
-            except BlockingIOError:
-                return False
-        return True
+        return self.process is not None and self._is_ready and self._says_something_within(0)
 
     def _wait_until_ready(self) -> None:
         if self.process is None:
@@ -168,9 +165,9 @@ class Place:
             return
         self._is_spent = True
         words = b""
-        with contextlib.suppress(OSError):
-            self._socket.settimeout(START_SECONDS)
-            words = self._socket.recv(MAX_REFUSAL_BYTES)
+        if self._says_something_within(START_SECONDS):
+            with contextlib.suppress(OSError):
+                words = self._socket.recv(MAX_REFUSAL_BYTES)
         if words != READY:
             why = words.decode(errors="replace") or "see its words above"
             raise DecoderBroken(f"a decoder does not start: {why}")
@@ -184,20 +181,21 @@ class Place:
             return np.frombuffer(self._memory, np.uint8, size).reshape(side, side, 3).copy()
         raise ValueError(f"an answer of {size} bytes is none")
 
-    def _send(self, message: bytes, deadline: float) -> None:
-        self._socket.settimeout(_seconds_until(deadline))
-        self._socket.sendall(message)
-
     def _receive(self, size: int, deadline: float) -> bytearray:
         message = bytearray(size)
         view = memoryview(message)
         while view:
-            self._socket.settimeout(_seconds_until(deadline))
+            if not self._says_something_within(deadline - time.monotonic()):
+                raise TimeoutError("it took too long")
             received = self._socket.recv_into(view)
             if not received:
                 raise ConnectionResetError("it ended")
             view = view[received:]
         return message
+
+    def _says_something_within(self, seconds: float) -> bool:
+        """Whether there is something to read, or the end of it."""
+        return bool(self._listening.poll(max(0, seconds) * 1000))
 
 
 def shared(size: int) -> IO[bytes]:
@@ -213,9 +211,3 @@ def shared(size: int) -> IO[bytes]:
         file = TemporaryFile()  # noqa: SIM115  whoever gets it closes it
         file.truncate(size)
     return file
-
-
-def _seconds_until(deadline: float) -> float:
-    if (seconds := deadline - time.monotonic()) > 0:
-        return seconds
-    raise TimeoutError("it took too long")
