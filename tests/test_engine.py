@@ -84,9 +84,10 @@ def test_a_cpu_gets_a_call_a_core_and_a_gpu_two_large_ones() -> None:
     assert suited("tensorrt", 1) == Engine("tensorrt", threads=1, calls=2, most=32)
 
 
-def test_on_a_cpu_all_calls_are_given_something_to_do_before_they_begin_a_gpu_never_waits() -> None:
-    assert suited("cpu", cores=4).ahead == 8
-    assert suited("cpu", cores=4, batch=1).ahead == 4
+def test_on_a_cpu_each_core_decodes_a_few_photos_before_it_judges_them_a_gpu_never_waits() -> None:
+    assert suited("cpu", cores=4).ahead == 16
+    assert suited("cpu", cores=4, batch=1).ahead == 16
+    assert suited("cpu", cores=4, batch=8).ahead == 32
     assert suited("cuda", cores=4).ahead == 0
 
 
