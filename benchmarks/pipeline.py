@@ -54,11 +54,11 @@ def main() -> None:
 
 def measure(model: Path, mentions: int, turns: int, seconds: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as directory, stage(Path(directory), model) as there:
-        there.judge(there.hear(WARM_UP))
+        judged(there, WARM_UP)
         with limit(model, there.photos) as bare:
             both = [(busy(there, mentions), bare.turn(mentions)) for _ in range(turns)]
         steps, waits = quiet(there, model, max(20, mentions // 4))
-        steady = there.judge_steadily(int(RATE * seconds), RATE)
+        steady = there.seconds(there.judge_steadily(int(RATE * seconds), RATE))
         # What it does right after a load is over, and once a minute, is not what it does all day.
         time.sleep(2)
         used = cpu(there.worker)
@@ -83,8 +83,9 @@ def busy(there: Stage, mentions: int) -> Row:
     keys = there.hear(mentions)
     before, began = (cpu(worker), cpu(redis)), time.perf_counter()
     there.judge(keys)
-    seconds = time.perf_counter() - began
-    return {"worker": cpu(worker) - before[0], "redis": cpu(redis) - before[1], "seconds": seconds}
+    seconds, after = time.perf_counter() - began, (cpu(worker), cpu(redis))
+    there.seconds(keys)  # which sees to it that all were judged
+    return {"worker": after[0] - before[0], "redis": after[1] - before[1], "seconds": seconds}
 
 
 def quiet(there: Stage, model: Path, mentions: int) -> tuple[Row, list[float]]:
@@ -93,8 +94,15 @@ def quiet(there: Stage, model: Path, mentions: int) -> tuple[Row, list[float]]:
     for number in range(mentions):
         alone.measure(f"/{number % FILES}.jpg")
         time.sleep(QUIET_PAUSE)
-        waits += there.judge(there.hear(1))
+        waits += judged(there, 1)
     return alone.steps, waits
+
+
+def judged(there: Stage, mentions: int) -> list[float]:
+    """Seconds of so many mentions, all heard of at once, from there to each one's verdict."""
+    keys = there.hear(mentions)
+    there.judge(keys)
+    return there.seconds(keys)
 
 
 def memory(pid: int) -> float:

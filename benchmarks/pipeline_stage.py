@@ -48,36 +48,36 @@ class Stage:
         Ledger(self.redis).ingest("mastodon", [Admission(mention) for mention in heard])
         return [mention.key for mention in heard]
 
-    def judge(self, keys: Sequence[str]) -> list[float]:
-        """Have mentions judged that were heard.
-
-        Returns:
-            Seconds from each one's being heard of to its verdict.
-        """
+    def judge(self, keys: Sequence[str]) -> None:
+        """Have mentions judged that were heard, and wait until all are."""
         queues.enqueue(self.redis, jobs.PHOTOS, *keys)
-        return self._seconds(keys)
+        self._wait(len(keys))
 
-    def judge_steadily(self, mentions: int, rate: float) -> list[float]:
-        """Hear of so many mentions a second, and have each judged at once, as `judge` does."""
+    def judge_steadily(self, mentions: int, rate: float) -> list[str]:
+        """Hear of so many mentions a second, and have each judged at once; give their keys once all are."""
         keys, begin = [], time.monotonic()
         for number in range(mentions):
             time.sleep(max(0.0, begin + number / rate - time.monotonic()))
             keys += self.hear(1)
             queues.enqueue(self.redis, jobs.PHOTOS, keys[-1])
-        return self._seconds(keys)
+        self._wait(mentions)
+        return keys
 
-    def _seconds(self, keys: Sequence[str]) -> list[float]:
-        until = time.monotonic() + PATIENCE_SECONDS
-        while missing := len(keys) - self.redis.llen(f"rq:queue:{jobs.REPLIES}"):
-            self.processes.check()
-            if time.monotonic() > until:
-                raise TimeoutError(f"{len(keys)} mentions were not judged within {PATIENCE_SECONDS} s")
-            # Seldom: to be asked costs Redis something as well, which is counted.
-            time.sleep(min(0.05, 0.003 * missing))
+    def seconds(self, keys: Sequence[str]) -> list[float]:
+        """From each judged mention's being heard of to its verdict; the replies that wait are forgotten."""
         records = [Ledger(self.redis).read(key) for key in keys]
         self.redis.delete(f"rq:queue:{jobs.REPLIES}")
         assert all(record and record.score is not None for record in records), "not all were judged"
         return [record.times["ready"] - record.times["new"] for record in records if record]
+
+    def _wait(self, mentions: int) -> None:
+        until = time.monotonic() + PATIENCE_SECONDS
+        while missing := mentions - self.redis.llen(f"rq:queue:{jobs.REPLIES}"):
+            self.processes.check()
+            if time.monotonic() > until:
+                raise TimeoutError(f"{mentions} mentions were not judged within {PATIENCE_SECONDS} s")
+            # Seldom: to be asked costs Redis something as well, which is counted.
+            time.sleep(min(0.05, 0.003 * missing))
 
     def _mention(self) -> Mention:
         self.sent += 1

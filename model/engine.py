@@ -70,13 +70,15 @@ class Engine:
         """
         return max(self.calls, decoders) if self.provider == "cpu" else self.calls + decoders
 
-    @property
-    def ahead(self) -> int:
-        """How many photos are made ready before they are judged, where more wait.
+    def ahead(self, decoders: int) -> int:
+        """How many photos so many decoders make ready before they are judged, where more wait.
 
-        On a CPU, whose cores do both, a few each. A GPU never waits.
+        On a CPU, whose cores do both, a few each. A GPU never waits, nor do decoders that are fewer than
+        cores.
         """
-        return self.calls * max(CPU_TURN, self.most) if self.provider == "cpu" else 0
+        if self.provider != "cpu" or decoders < self.calls:
+            return 0
+        return self.calls * max(CPU_TURN, self.most)
 
 
 @dataclass(frozen=True)

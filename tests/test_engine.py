@@ -85,10 +85,14 @@ def test_a_cpu_gets_a_call_a_core_and_a_gpu_two_large_ones() -> None:
 
 
 def test_on_a_cpu_each_core_decodes_a_few_photos_before_it_judges_them_a_gpu_never_waits() -> None:
-    assert suited("cpu", cores=4).ahead == 16
-    assert suited("cpu", cores=4, batch=1).ahead == 16
-    assert suited("cpu", cores=4, batch=8).ahead == 32
-    assert suited("cuda", cores=4).ahead == 0
+    assert suited("cpu", cores=4).ahead(decoders=4) == 16
+    assert suited("cpu", cores=4, batch=1).ahead(decoders=8) == 16
+    assert suited("cpu", cores=4, batch=8).ahead(decoders=4) == 32
+    assert suited("cuda", cores=4).ahead(decoders=4) == 0
+
+
+def test_decoders_that_are_fewer_than_cores_do_not_stand_idle_while_all_that_is_ready_is_judged() -> None:
+    assert suited("cpu", cores=4).ahead(decoders=3) == 0
 
 
 def test_the_operators_own_batch_goes_first() -> None:

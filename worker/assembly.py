@@ -40,7 +40,7 @@ def assemble(settings: WorkerSettings, redis: Redis) -> Service:
         calls=engine.calls,
         most=engine.most,
         threads=engine.threads_beside(decoders.count),
-        ahead=engine.ahead,
+        ahead=engine.ahead(decoders.count),
         watch=judges.compare,
     )
     looker = Looker(downloader, decoders, batcher.do, photos=photos)

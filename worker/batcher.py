@@ -29,7 +29,7 @@ from model.pixels import Pixels
 
 LOG = Log(__name__)
 
-# So long, a photo that is ready waits for others to get ready; then it is judged, whatever holds them up.
+# So long, a photo that is ready waits for others to get ready; then the next thread that is free judges it.
 PATIENCE_SECONDS = 0.25
 
 Then = Callable[[Judged | Exception], None]

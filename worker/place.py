@@ -167,7 +167,7 @@ class Place:
         words = b""
         if self._says_something_within(START_SECONDS):
             with contextlib.suppress(OSError):
-                words = self._socket.recv(MAX_REFUSAL_BYTES)
+                words = self._socket.recv(MAX_REFUSAL_BYTES, socket.MSG_DONTWAIT)
         if words != READY:
             why = words.decode(errors="replace") or "see its words above"
             raise DecoderBroken(f"a decoder does not start: {why}")
@@ -187,7 +187,7 @@ class Place:
         while view:
             if not self._says_something_within(deadline - time.monotonic()):
                 raise TimeoutError("it took too long")
-            received = self._socket.recv_into(view)
+            received = self._socket.recv_into(view, 0, socket.MSG_DONTWAIT)
             if not received:
                 raise ConnectionResetError("it ended")
             view = view[received:]

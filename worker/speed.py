@@ -74,7 +74,8 @@ def both(file: bytes, decoders: Decoders, judge: Judge, seconds: float) -> Rate:
     """How fast photos go from their bytes to their opinions, while decoders and judge share the machine."""
     engine = judge.engine
     threads = engine.threads_beside(decoders.count)
-    batcher = Batcher(calls=engine.calls, most=engine.most, threads=threads, ahead=engine.ahead)
+    ahead = engine.ahead(decoders.count)
+    batcher = Batcher(calls=engine.calls, most=engine.most, threads=threads, ahead=ahead)
     opinions: list[Judged | Exception] = []
     begin = time.perf_counter()
 

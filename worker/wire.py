@@ -19,8 +19,9 @@ MAX_HEAD_BYTES = 32 << 10  # of one response, with all that comes before it
 LEAST_COST = 32
 KEPT_BYTES = 64 << 10
 # Of a body, so much is read at a time: a network brings some kilobytes, and to wake the loop for them costs
-# as much as to copy a hundred.
-WAKE_BYTES = 128 << 10
+# as much as to copy a hundred. It has to stay far below the window that a connection begins with, some 64 kB:
+# a sender that has to wait for each waking never gets a larger one.
+WAKE_BYTES = 16 << 10
 
 
 class Meter:
