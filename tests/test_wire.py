@@ -14,7 +14,7 @@ import trustme
 from tests.waiting import eventually
 from tests.web import Talk, heard, silence, talker
 from worker.tls import AnyWire, SecureWire
-from worker.wire import Wire
+from worker.wire import WAKE_BYTES, Wire
 
 PIECE = bytes(range(256)) * 16
 PIECES = 256
@@ -98,3 +98,19 @@ def test_a_single_byte_after_the_body_is_noticed() -> None:
 
     with talker(in_pieces(b"x")) as port:
         fetched(port, noticed, None)
+
+
+@pytest.mark.parametrize(("room", "mark"), [(1 << 18, WAKE_BYTES), (1 << 14, 1)])
+def test_a_connection_that_the_system_holds_little_for_is_read_as_it_comes(room: int, mark: int) -> None:
+    async def scene(port: int) -> int:
+        loop = asyncio.get_running_loop()
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
+            _, wire = await loop.create_connection(Wire, sock=connection)
+            wire.wake_at(SIZE)
+            found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT)
+            wire.hang_up()
+            return found
+
+    with talker(silence) as port:
+        assert asyncio.run(scene(port)) == mark

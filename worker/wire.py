@@ -19,9 +19,10 @@ MAX_HEAD_BYTES = 32 << 10  # of one response, with all that comes before it
 LEAST_COST = 32
 KEPT_BYTES = 64 << 10
 # Of a body, so much is read at a time: a network brings some kilobytes, and to wake the loop for them costs
-# as much as to copy a hundred. It has to stay far below the window that a connection begins with, some 64 kB:
-# a sender that has to wait for each waking never gets a larger one.
+# as much as to copy a hundred. It has to stay far below what the system holds for a connection: a sender that
+# has to wait for each waking never gets to send more at a time.
 WAKE_BYTES = 16 << 10
+LEAST_BUFFER = 8 * WAKE_BYTES  # which is what Linux begins with
 
 
 class Meter:
@@ -66,7 +67,7 @@ class Wire(asyncio.BufferedProtocol):
         self._kept = bytearray(KEPT_BYTES)
         self._size = 0
         self._into = memoryview(b"")
-        self._wakes_at = 1
+        self._wakes_at = self._most_at_once = 1
         self._meter = Meter()
         self._is_paused = self._is_over = False
         self._error: Exception | None = None
@@ -124,7 +125,7 @@ class Wire(asyncio.BufferedProtocol):
 
     def wake_at(self, size: int) -> None:
         """Sleep until so many bytes have come, WAKE_BYTES at the most, or until no more will."""
-        size = max(1, min(size, WAKE_BYTES))
+        size = max(1, min(size, self._most_at_once))
         if size != self._wakes_at:
             self._wakes_at = size
             # One that is closed cannot be told, and need not.
@@ -161,6 +162,8 @@ class Wire(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """It is open."""
         self._transport = cast(asyncio.Transport, transport)
+        held = transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        self._most_at_once = WAKE_BYTES if held >= LEAST_BUFFER else 1
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
         """Where the next bytes go."""
