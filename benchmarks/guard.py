@@ -2,8 +2,8 @@
 
 A 2-megapixel JPEG, from a web server in a process of its own on this machine, fetched in turns by the
 worker's downloader and by a plain httpx.AsyncClient in a thread like its own, at once and in packets as a
-network brings it; and decoded in turns by Pillow
-in a confined process, whose processor time counts, and in this one. All warm.
+network brings it; and decoded in turns by Pillow in a confined process, whose processor time counts, and in
+this one. All warm.
 
     python -m benchmarks.guard [--repeats N] [--json]
 """
