@@ -207,21 +207,15 @@ def test_rq_sees_workers_and_their_jobs(redis: Redis, bench: Bench) -> None:
     registry = StartedJobRegistry(PHOTOS, connection=redis, serializer=JSONSerializer)
     assert set(registry.get_job_ids()) == {job.id for job in taken}
 
-    end(redis, bench, taken[:1])
+    bench.end(taken[:1])
     worker.refresh()  # type: ignore[no-untyped-call]
     assert (worker.get_state(), worker.successful_job_count) == ("busy", 1)
-    end(redis, bench, taken[1:])
+    bench.end(taken[1:])
     worker.refresh()  # type: ignore[no-untyped-call]
     assert (worker.get_state(), worker.successful_job_count) == ("idle", 2)
     assert registry.get_job_ids() == []
     bench.sign_off()
     assert Worker.count(queue=Queue(PHOTOS, connection=redis)) == 0
-
-
-def end(redis: Redis, bench: Bench, taken: list[Job]) -> None:
-    with redis.pipeline() as pipeline:
-        bench.finish(pipeline, taken)
-        pipeline.execute()
 
 
 def test_many_are_taken_at_once_in_the_order_in_which_they_came(redis: Redis, bench: Bench) -> None:
@@ -309,7 +303,7 @@ def test_rqs_maintenance_finds_what_a_killed_worker_had_in_hand(redis: Redis, be
     assert failed.get_job_ids() == [job.id]
     assert registry.get_job_ids() == []
     # Whoever was only slow leaves no trace of it that leads nowhere.
-    end(redis, bench, [job])
+    bench.end([job])
     assert failed.get_job_ids() == []
 
 
@@ -584,7 +578,7 @@ def test_a_hand_back_that_is_sent_again_after_somebody_else_took_and_ended_the_j
     queues.enqueue(redis, PHOTOS, KEY)
     taken = bench.take(1)
     hand_back(redis, bench, taken)
-    end(redis, bench, bench.take(1))
+    bench.end(bench.take(1))
 
     hand_back(redis, bench, taken)
 

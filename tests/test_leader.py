@@ -300,6 +300,14 @@ def pair(tmp_path: Path, redis: Redis, redis_url: str) -> Iterator[Pair]:
         pair.processes.stop()
 
 
+def leading(pair: Pair, redis: Redis) -> int:
+    """The id of the process that leads, once it has for a second."""
+    time.sleep(1)
+    leader = pair.leader(redis)
+    assert leader
+    return leader
+
+
 def taken_over(pair: Pair, redis: Redis, before: int) -> float:
     """Seconds until another process leads than that with this id, and the stream is open."""
     begin = time.monotonic()
@@ -322,9 +330,7 @@ def test_after_a_crash_the_other_listener_takes_over_and_nothing_is_lost_or_doub
     pair: Pair, redis: Redis
 ) -> None:
     with Load(pair) as load:
-        time.sleep(1)
-        leader = pair.leader(redis)
-        assert leader
+        leader = leading(pair, redis)
 
         pair.processes.kill(pair.name(leader))
         seconds = taken_over(pair, redis, leader)
@@ -339,9 +345,7 @@ def test_after_a_crash_the_other_listener_takes_over_and_nothing_is_lost_or_doub
 @pytest.mark.e2e
 def test_a_leader_that_stops_hands_over_at_once(pair: Pair, redis: Redis) -> None:
     with Load(pair) as load:
-        time.sleep(1)
-        leader = pair.leader(redis)
-        assert leader
+        leader = leading(pair, redis)
 
         os.kill(leader, signal.SIGTERM)
         seconds = taken_over(pair, redis, leader)
@@ -355,9 +359,7 @@ def test_a_leader_that_stops_hands_over_at_once(pair: Pair, redis: Redis) -> Non
 @pytest.mark.e2e
 def test_a_leader_that_stood_still_stands_by_when_it_goes_on(pair: Pair, redis: Redis) -> None:
     with Load(pair) as load:
-        time.sleep(1)
-        leader = pair.leader(redis)
-        assert leader
+        leader = leading(pair, redis)
 
         os.kill(leader, signal.SIGSTOP)
         begin = time.monotonic()

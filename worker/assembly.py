@@ -9,7 +9,7 @@ from model.cores import cores
 from model.engine import Engine, choose, suited
 from model.judge import DEFAULT_FILE
 from worker import decode, download
-from worker.batcher import Batcher
+from worker.batcher import batcher_of
 from worker.confinement import can_filter
 from worker.decode import Decoders
 from worker.download import Downloader
@@ -36,13 +36,7 @@ def assemble(settings: WorkerSettings, redis: Redis) -> Service:
     judges = Judges(settings.models, settings.model, engine)
     judges.watch(redis)
     downloader, photos = _downloader(settings), settings.photos_at_once
-    batcher = Batcher(
-        calls=engine.calls,
-        most=engine.most,
-        threads=engine.threads_beside(decoders.count),
-        ahead=engine.ahead(decoders.count),
-        watch=judges.compare,
-    )
+    batcher = batcher_of(engine, decoders.count, judges.compare)
     looker = Looker(downloader, decoders, batcher.do, photos=photos)
     return Service(redis, looker.look, batcher, lambda: judges.current, photos=photos)
 

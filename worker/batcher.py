@@ -24,6 +24,7 @@ from bot.logs import Log
 from bot.messages import Judged
 from bot.metrics import BATCH_PHOTOS
 from model.batches import fitting
+from model.engine import Engine
 from model.judge import Judge, Opinions
 from model.pixels import Pixels
 
@@ -187,3 +188,14 @@ class Batcher:
         for score, probabilities in zip(opinions.scores, opinions.probabilities, strict=True):
             percentile = judge.card.percentile(float(score))
             yield Judged(score=float(score), label=judge.label(probabilities), percentile=percentile)
+
+
+def batcher_of(engine: Engine, decoders: int, watch: Watch | None = None) -> Batcher:
+    """The batcher that suits an engine beside so many decoders."""
+    return Batcher(
+        calls=engine.calls,
+        most=engine.most,
+        threads=engine.threads_beside(decoders),
+        ahead=engine.ahead(decoders),
+        watch=watch,
+    )

@@ -17,7 +17,7 @@ from model.cores import cores
 from model.engine import BEST_FIRST, Engine, Provider, suited, trouble
 from model.judge import DEFAULT_FILE, Judge
 from model.patterns import patterns
-from worker.batcher import Batcher
+from worker.batcher import batcher_of
 from worker.decode import Decoders
 
 PHOTO = (2048, 1536)
@@ -72,10 +72,8 @@ def judging(judge: Judge, engine: Engine, seconds: float) -> Rate:
 
 def both(file: bytes, decoders: Decoders, judge: Judge, seconds: float) -> Rate:
     """How fast photos go from their bytes to their opinions, while decoders and judge share the machine."""
-    engine = judge.engine
-    threads = engine.threads_beside(decoders.count)
-    ahead = engine.ahead(decoders.count)
-    batcher = Batcher(calls=engine.calls, most=engine.most, threads=threads, ahead=ahead)
+    batcher = batcher_of(judge.engine, decoders.count)
+    threads = judge.engine.threads_beside(decoders.count)
     opinions: list[Judged | Exception] = []
     begin = time.perf_counter()
 
